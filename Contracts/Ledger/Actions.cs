@@ -1,0 +1,29 @@
+namespace Townhall.Contracts.Ledger;
+
+/// <summary>What a ledger entry can say. CamelCase on the wire; filters accept snake_case as well.</summary>
+public static class Actions
+{
+    public const string AgentSpawned = "AgentSpawned";
+    public const string TaskAssigned = "TaskAssigned";
+    public const string TaskStarted = "TaskStarted";
+    public const string TaskCompleted = "TaskCompleted";
+    public const string TaskFailed = "TaskFailed";
+    public const string TaskRetried = "TaskRetried";
+    public const string TaskReleased = "TaskReleased";
+    public const string TaskCancelled = "TaskCancelled";
+    public const string TaskDead = "TaskDead";
+    public const string LeaseExpired = "LeaseExpired";
+    public const string ResultRefused = "ResultRefused";
+    public const string WorkerRegistered = "WorkerRegistered";
+    public const string WorkerDrained = "WorkerDrained";
+    public const string WorkerLost = "WorkerLost";
+    public const string TownChanged = "TownChanged";
+}
+
+/// <summary>How an entry ended, as <c>outcome</c>.</summary>
+public static class Outcomes
+{
+    public const string Success = "success";
+    public const string Failure = "failure";
+    public const string Denied = "denied";
+}

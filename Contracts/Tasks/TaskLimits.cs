@@ -1,0 +1,26 @@
+namespace Townhall.Contracts.Tasks;
+
+/// <summary>Bounds of what a caller may send; beyond them the answer is 413 or 422 and nothing changes.</summary>
+public static class TaskLimits
+{
+    /// <summary>UTF-8 bytes of a task's text. Default of every deployment: 256 KiB.</summary>
+    public const int DescriptionBytes = 256 * 1024;
+
+    /// <summary>Tags of a task.</summary>
+    public const int Tags = 32;
+
+    /// <summary>Characters of one tag.</summary>
+    public const int TagLength = 128;
+
+    /// <summary>Result bytes kept in the task itself; the rest is a blob.</summary>
+    public const int InlineResultBytes = 64 * 1024;
+
+    /// <summary>Bytes of one blob, and of one output upload: 1 MiB.</summary>
+    public const int BlobBytes = 1024 * 1024;
+
+    /// <summary>Output kept of one attempt: 16 MiB; what comes after is counted and dropped.</summary>
+    public const long OutputBytes = 16L * 1024 * 1024;
+
+    /// <summary>Attempts that may end without an answer before the task is dead (K in docs/invariants.md).</summary>
+    public const int Crashes = 3;
+}

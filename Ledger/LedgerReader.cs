@@ -1,0 +1,63 @@
+using System.Runtime.CompilerServices;
+using Npgsql;
+
+namespace Townhall.Ledger;
+
+/// <summary>Reads the chain in order.</summary>
+public sealed class LedgerReader(NpgsqlDataSource database)
+{
+    internal const string Columns =
+        "town, seq, id, at, actor, action, agent_id, agent_name, task_id, outcome, detail, prev_hash, hash";
+
+    /// <summary>Up to <paramref name="most"/> entries behind position <paramref name="after"/>, oldest first; empty at the end.</summary>
+    public async Task<IReadOnlyList<LedgerEntry>> AfterAsync(string town, long after, int most, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand(
+            $"SELECT {Columns} FROM ledger WHERE town = $1 AND seq > $2 ORDER BY seq LIMIT $3");
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town });
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = after });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = most });
+        var entries = new List<LedgerEntry>();
+        await using var row = await command.ExecuteReaderAsync(cancellationToken);
+        while (await row.ReadAsync(cancellationToken))
+        {
+            entries.Add(Read(row));
+        }
+
+        return entries;
+    }
+
+    /// <summary>The whole chain in bounded pages, for verification and export.</summary>
+    public async IAsyncEnumerable<LedgerEntry> AllAsync(string town, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var after = 0L;
+        while (true)
+        {
+            var page = await AfterAsync(town, after, 10_000, cancellationToken);
+            foreach (var entry in page)
+            {
+                yield return entry;
+                after = entry.Seq;
+            }
+
+            if (page.Count == 0)
+            {
+                yield break;
+            }
+        }
+    }
+
+    /// <summary>Where the town's chain stands; 0 for an empty one.</summary>
+    public async Task<long> HeadAsync(string town, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("SELECT seq FROM ledger_head WHERE town = $1");
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town });
+        return await command.ExecuteScalarAsync(cancellationToken) is long seq ? seq : 0;
+    }
+
+    internal static LedgerEntry Read(NpgsqlDataReader row) => new(
+        row.GetString(0), row.GetInt64(1), row.GetInt64(2), row.GetDateTime(3), row.GetString(4), row.GetString(5),
+        row.IsDBNull(6) ? null : row.GetGuid(6), row.IsDBNull(7) ? null : row.GetString(7),
+        row.IsDBNull(8) ? null : row.GetGuid(8), row.GetString(9), row.GetString(10),
+        row.GetFieldValue<byte[]>(11), row.GetFieldValue<byte[]>(12));
+}
