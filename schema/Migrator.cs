@@ -16,12 +16,12 @@ public static class Migrator
 {
     private const long LockKey = 0x746f776e68616c6c;    // "townhall" in ASCII
 
-    /// <summary>Applies what is missing and sets the service roles' passwords.</summary>
+    /// <summary>Applies what is missing, sets the service roles' passwords and makes the town's first rows.</summary>
     /// <returns>Names of the files applied now; empty when the database was up to date.</returns>
     /// <exception cref="NpgsqlException">The database refused; files before the failing one stay applied.</exception>
     /// <exception cref="SchemaDriftException">An applied file differs from this build's.</exception>
     public static async Task<IReadOnlyList<string>> ApplyAsync(
-        string connectionString, RolePasswords passwords, CancellationToken cancellationToken)
+        string connectionString, string town, RolePasswords passwords, CancellationToken cancellationToken)
     {
         await using var source = NpgsqlDataSource.Create(connectionString);
         await using var connection = await source.OpenConnectionAsync(cancellationToken);
@@ -58,9 +58,29 @@ public static class Migrator
             applied.Add(name);
         }
 
+        await MakeTownAsync(connection, town, cancellationToken);
+
         // Ends with the connection as well; said aloud so that the next starter need not wait for the pool.
         await ExecuteAsync(connection, $"SELECT pg_advisory_unlock({LockKey})", cancellationToken);
         return applied;
+    }
+
+    private static async Task MakeTownAsync(NpgsqlConnection connection, string town, CancellationToken cancellationToken)
+    {
+        await using var batch = new NpgsqlBatch(connection);
+        foreach (var sql in (string[])
+        [
+            "INSERT INTO town (name) VALUES ($1) ON CONFLICT DO NOTHING",
+            "INSERT INTO task_count (town) VALUES ($1) ON CONFLICT DO NOTHING",
+            "INSERT INTO ledger_head (town) VALUES ($1) ON CONFLICT DO NOTHING",
+        ])
+        {
+            var command = new NpgsqlBatchCommand(sql);
+            command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town });
+            batch.BatchCommands.Add(command);
+        }
+
+        await batch.ExecuteNonQueryAsync(cancellationToken);
     }
 
     private static IEnumerable<(string Name, string Text)> Files()

@@ -20,8 +20,9 @@ if (missing.Length > 0)
 using var timeout = new CancellationTokenSource(TimeSpan.FromMinutes(5));
 try
 {
+    var town = Environment.GetEnvironmentVariable("TOWN_NAME") is { Length: > 0 } name ? name : "town";
     var applied = await Migrator.ApplyAsync(
-        connectionString!, new RolePasswords(appPassword!, sequencerPassword!), timeout.Token);
+        connectionString!, town, new RolePasswords(appPassword!, sequencerPassword!), timeout.Token);
     Console.WriteLine(applied.Count == 0 ? "schema: up to date" : $"schema: applied {string.Join(", ", applied)}");
     return 0;
 }

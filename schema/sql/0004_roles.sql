@@ -5,11 +5,10 @@ GRANT USAGE ON SCHEMA public TO town_app, town_sequencer;
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO town_app;
-GRANT INSERT, UPDATE ON town, agent, worker, leader TO town_app;
+GRANT INSERT, UPDATE ON agent, worker, leader TO town_app;
 GRANT DELETE ON agent TO town_app;
 GRANT INSERT, UPDATE, DELETE ON task TO town_app;
 GRANT INSERT ON task_history, task_output, blob, task_count_delta, ledger_pending TO town_app;
-GRANT INSERT ON task_count, ledger_head TO town_app;            -- a town's first row; never changed by this role
 
 GRANT SELECT ON town, leader, ledger, ledger_head, ledger_pending, task_count, task_count_delta TO town_sequencer;
 GRANT INSERT ON ledger TO town_sequencer;

@@ -1,0 +1,65 @@
+using System.Net;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Townhall.ServiceDefaults.Problems;
+using Townhall.ServiceDefaults.Settings;
+
+namespace Townhall.ServiceDefaults.Guards;
+
+/// <summary>
+/// What stands between an unauthenticated town and the rest of the world: only loopback peers, only known Host names
+/// (a page that rebinds its name to 127.0.0.1 sends its own), only same-origin pages, only JSON bodies (a form cannot send one).
+/// </summary>
+public static class LocalGuard
+{
+    private static readonly Refusal NotLocal =
+        new(403, "not_local", "Without authentication this town answers only to this machine.");
+
+    private static readonly Refusal WrongHost =
+        new(403, "host_not_allowed", "This Host is not served here; add it to TOWN_ALLOWED_HOSTS if it should be.");
+
+    private static readonly Refusal WrongOrigin =
+        new(403, "origin_not_allowed", "Pages of other origins may not call this town.");
+
+    /// <summary>Put behind the problem documents and before routing's endpoints.</summary>
+    public static void UseLocalGuard(this IApplicationBuilder app, TownSettings settings)
+    {
+        var hosts = new HashSet<string>(["localhost", "127.0.0.1", "[::1]", .. settings.AllowedHosts], StringComparer.OrdinalIgnoreCase);
+        app.Use((context, next) => Judge(context, hosts) is { } refusal ? refusal.ExecuteAsync(context) : next(context));
+    }
+
+    internal static Refusal? Judge(HttpContext context, IReadOnlySet<string> hosts)
+    {
+        var request = context.Request;
+        if (context.Connection.RemoteIpAddress is { } peer && !IPAddress.IsLoopback(peer))
+        {
+            return NotLocal;
+        }
+
+        if (!hosts.Contains(request.Host.Host))
+        {
+            return WrongHost;
+        }
+
+        if (request.Headers.Origin is [{ } origin, ..] && !SameOrigin(origin, request))
+        {
+            return WrongOrigin;
+        }
+
+        return HasBody(request) && !request.HasJsonContentType() && !AcceptsBytes(context) ? CommonRefusals.NotJson : null;
+    }
+
+    private static bool SameOrigin(string origin, HttpRequest request) =>
+        Uri.TryCreate(origin, UriKind.Absolute, out var uri)
+        && string.Equals(uri.Authority, request.Host.Value, StringComparison.OrdinalIgnoreCase);
+
+    private static bool HasBody(HttpRequest request) =>
+        request.ContentLength is > 0 || request.Headers.TransferEncoding.Count > 0;
+
+    private static bool AcceptsBytes(HttpContext context) =>
+        context.GetEndpoint()?.Metadata.GetMetadata<AcceptsBytesAttribute>() is not null;
+}
+
+/// <summary>An endpoint whose body is bytes, not JSON.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class AcceptsBytesAttribute : Attribute;

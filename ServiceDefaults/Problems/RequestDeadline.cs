@@ -1,0 +1,51 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+
+namespace Townhall.ServiceDefaults.Problems;
+
+/// <summary>Endpoints that wait or stream by design; they bound themselves.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class LongRunningAttribute : Attribute;
+
+/// <summary>Ends every other request's work after its deadline, whatever it waits for.</summary>
+public static class RequestDeadline
+{
+    /// <summary>5 s: beyond three stages of a database time-out nobody waits any more (docs/decisions/deadlines.md).</summary>
+    public static readonly TimeSpan Default = TimeSpan.FromSeconds(5);
+
+    private static readonly object Key = new();
+
+    /// <summary>Put behind routing.</summary>
+    public static void UseRequestDeadline(this IApplicationBuilder app) => app.Use(async (context, next) =>
+    {
+        if (context.GetEndpoint()?.Metadata.GetMetadata<LongRunningAttribute>() is not null)
+        {
+            await next(context);
+            return;
+        }
+
+        var gone = context.RequestAborted;
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(gone);
+        deadline.CancelAfter(Default);
+        context.RequestAborted = deadline.Token;
+        try
+        {
+            await next(context);
+        }
+        catch (OperationCanceledException) when (deadline.IsCancellationRequested && !gone.IsCancellationRequested)
+        {
+            context.Items[Key] = true;
+            throw;
+        }
+        finally
+        {
+            context.RequestAborted = gone;
+        }
+    });
+
+    /// <summary>Marks an endpoint as waiting or streaming by design.</summary>
+    public static TBuilder LongRunning<TBuilder>(this TBuilder builder)
+        where TBuilder : IEndpointConventionBuilder => builder.WithMetadata(new LongRunningAttribute());
+
+    internal static bool Expired(HttpContext context) => context.Items.ContainsKey(Key);
+}

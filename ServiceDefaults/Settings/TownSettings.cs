@@ -1,0 +1,112 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using Microsoft.Extensions.Configuration;
+using Townhall.Contracts.Agents;
+
+namespace Townhall.ServiceDefaults.Settings;
+
+/// <summary>The settings that every service of a town reads alike, from <c>TOWN_*</c> (docs/configuration.md).</summary>
+public sealed partial record TownSettings
+{
+    /// <summary><c>TOWN_NAME</c>: the town this process serves. Default <c>town</c>.</summary>
+    public required string Name { get; init; }
+
+    /// <summary><c>TOWN_ROOT</c>: the directory the town works on. Default: where the process was started.</summary>
+    public required string Root { get; init; }
+
+    /// <summary><c>TOWN_LEASE_SECS</c>: length of every lease, 1 to 3600 s. Default: 30 s, and 120 s for runtime <c>command</c>. Shorter finds lost workers sooner and costs renewals.</summary>
+    public TimeSpan? Lease { get; init; }
+
+    /// <summary><c>TOWN_REAPER_SECS</c>: how often leases that ran out are looked for, 0.1 to 60 s. Default 5 s.</summary>
+    public TimeSpan ReaperPeriod { get; init; }
+
+    /// <summary><c>TOWN_IDLE_TIMEOUT_SECS</c>: after so long without work a worker ends and an agent is cold. Default 300 s; 0 never.</summary>
+    public TimeSpan IdleTimeout { get; init; }
+
+    /// <summary><c>TOWN_MAX_AGENTS</c>: the ceiling in the scaling signal. Default 10.</summary>
+    public int MaxAgents { get; init; }
+
+    /// <summary><c>TOWN_MAX_WORKERS</c>: worker processes at once, 0 to 1000. Default 2.</summary>
+    public int MaxWorkers { get; init; }
+
+    /// <summary><c>TOWN_WORKER_SLOTS</c>: tasks that one worker runs at once, 1 to 1024. Default 8.</summary>
+    public int WorkerSlots { get; init; }
+
+    /// <summary><c>TOWN_ALLOWED_HOSTS</c>: Host headers accepted beside loopback names, comma separated. Default none.</summary>
+    public IReadOnlyList<string> AllowedHosts { get; init; } = [];
+
+    /// <summary>The lease that a runtime's attempts get.</summary>
+    public TimeSpan LeaseOf(string runtime) =>
+        Lease ?? TimeSpan.FromSeconds(runtime == Runtimes.Command ? 120 : 30);
+
+    /// <summary>Reads and checks all of them.</summary>
+    /// <exception cref="SettingsException">At least one is wrong; the message names each with its remedy.</exception>
+    public static TownSettings From(IConfiguration configuration)
+    {
+        var mistakes = new List<string>();
+        var name = configuration["TOWN_NAME"] is { Length: > 0 } given ? given : "town";
+        if (!TownName().IsMatch(name))
+        {
+            mistakes.Add("TOWN_NAME must be 1 to 63 characters of a-z, 0-9, - and _, and start with a letter or digit.");
+        }
+
+        var settings = new TownSettings
+        {
+            Name = name,
+            Root = Path.GetFullPath(configuration["TOWN_ROOT"] is { Length: > 0 } root ? root : Directory.GetCurrentDirectory()),
+            Lease = Seconds(configuration, "TOWN_LEASE_SECS", null, 1, 3600, mistakes),
+            ReaperPeriod = Seconds(configuration, "TOWN_REAPER_SECS", 5, 0.1, 60, mistakes)!.Value,
+            IdleTimeout = Seconds(configuration, "TOWN_IDLE_TIMEOUT_SECS", 300, 0, 86_400, mistakes)!.Value,
+            MaxAgents = Number(configuration, "TOWN_MAX_AGENTS", 10, 0, 1_000_000, mistakes),
+            MaxWorkers = Number(configuration, "TOWN_MAX_WORKERS", 2, 0, 1000, mistakes),
+            WorkerSlots = Number(configuration, "TOWN_WORKER_SLOTS", 8, 1, 1024, mistakes),
+            AllowedHosts = configuration["TOWN_ALLOWED_HOSTS"]?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) ?? [],
+        };
+        return mistakes.Count == 0 ? settings : throw new SettingsException(mistakes);
+    }
+
+    private static TimeSpan? Seconds(
+        IConfiguration configuration, string key, double? otherwise, double least, double most, List<string> mistakes)
+    {
+        if (configuration[key] is not { Length: > 0 } text)
+        {
+            return otherwise is { } value ? TimeSpan.FromSeconds(value) : null;
+        }
+
+        if (double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds) && seconds >= least && seconds <= most)
+        {
+            return TimeSpan.FromSeconds(seconds);
+        }
+
+        mistakes.Add(string.Create(CultureInfo.InvariantCulture, $"{key} must be {least} to {most} seconds, not '{text}'."));
+        return TimeSpan.FromSeconds(otherwise ?? least);
+    }
+
+    private static int Number(IConfiguration configuration, string key, int otherwise, int least, int most, List<string> mistakes)
+    {
+        if (configuration[key] is not { Length: > 0 } text)
+        {
+            return otherwise;
+        }
+
+        if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= least && number <= most)
+        {
+            return number;
+        }
+
+        mistakes.Add(string.Create(CultureInfo.InvariantCulture, $"{key} must be a whole number from {least} to {most}, not '{text}'."));
+        return otherwise;
+    }
+
+    [GeneratedRegex("^[a-z0-9][a-z0-9_-]{0,62}$")]
+    private static partial Regex TownName();
+}
+
+/// <summary>The configuration is wrong: every mistake at once, each with what would be right. The process ends with code 78.</summary>
+public sealed class SettingsException(IReadOnlyList<string> mistakes) : Exception(string.Join(Environment.NewLine, mistakes))
+{
+    /// <summary>sysexits.h, EX_CONFIG.</summary>
+    public const int ExitCode = 78;
+
+    public IReadOnlyList<string> Mistakes { get; } = mistakes;
+}
