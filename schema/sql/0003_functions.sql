@@ -25,7 +25,7 @@ RETURNS TABLE (agent_id uuid, runtime text, startable int) LANGUAGE sql STABLE A
     SELECT a.id, a.runtime,
            (SELECT count(*)::int FROM (
                 SELECT 1 FROM task t WHERE t.agent_id = a.id AND t.state = 'assigned' AND t.due
-                LIMIT a.max_concurrency - a.running) some)
+                LIMIT a.max_concurrency - a.running) due)
     FROM owner JOIN agent a ON a.id = owner.agent_id
     WHERE a.town = p_town AND a.control = 'active' AND a.running < a.max_concurrency
       AND (p_runtimes IS NULL OR a.runtime = ANY (p_runtimes))
