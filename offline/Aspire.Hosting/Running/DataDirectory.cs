@@ -39,9 +39,9 @@ internal sealed class DataDirectory : IDisposable
             // Others may pass through (Postgres runs as a user of its own), but not look around.
             Directory.CreateDirectory(path, OwnerOnly | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
             var held = new FileStream(lockFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-            held.SetLength(0);
-            held.Write(System.Text.Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture)));
-            held.Flush();
+
+            // Beside the lock, not in it: a file that is locked cannot be opened to read who locked it.
+            File.WriteAllText(System.IO.Path.Combine(path, "host.pid"), Environment.ProcessId.ToString(CultureInfo.InvariantCulture));
 
             // The path without symbolic links, as /proc shows it for the servers that work in there.
             var real = File.ResolveLinkTarget($"/proc/self/fd/{held.SafeFileHandle.DangerousGetHandle()}", returnFinalTarget: false);
@@ -50,7 +50,7 @@ internal sealed class DataDirectory : IDisposable
         catch (IOException) when (File.Exists(lockFile))
         {
             throw new HostRefusedException(
-                $"townhall: {path} is in use by another host{Holder(lockFile)}; stop that one, or choose another directory with --data.",
+                $"townhall: {path} is in use by another host{Holder(path)}; stop that one, or choose another directory with --data.",
                 HostRefusedException.CannotCreate);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
@@ -69,12 +69,11 @@ internal sealed class DataDirectory : IDisposable
 
     public void Dispose() => _lock.Dispose();
 
-    private static string Holder(string lockFile)
+    private static string Holder(string path)
     {
         try
         {
-            using var reader = new StreamReader(new FileStream(lockFile, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
-            return reader.ReadToEnd() is { Length: > 0 } processId ? $" (process {processId})" : "";
+            return $" (process {File.ReadAllText(System.IO.Path.Combine(path, "host.pid"))})";
         }
         catch (IOException)
         {

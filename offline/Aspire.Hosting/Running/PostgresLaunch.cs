@@ -74,15 +74,14 @@ internal sealed class PostgresLaunch(
         await using var connection = await ConnectAsync(cancellationToken);
         foreach (var database in postgres.DatabaseNames.Values)
         {
-            try
+            // Asking first keeps the log free of an error at every start; we are the only one who makes databases here.
+            await using var find = new NpgsqlCommand("SELECT 1 FROM pg_database WHERE datname = $1", connection);
+            find.Parameters.Add(new NpgsqlParameter<string> { TypedValue = database });
+            if (await find.ExecuteScalarAsync(cancellationToken) is null)
             {
                 var name = database.Replace("\"", "\"\"", StringComparison.Ordinal);
-                await using var command = new NpgsqlCommand($"CREATE DATABASE \"{name}\"", connection);
-                await command.ExecuteNonQueryAsync(cancellationToken);
-            }
-            catch (PostgresException error) when (error.SqlState == PostgresErrorCodes.DuplicateDatabase)
-            {
-                // Made by an earlier run.
+                await using var create = new NpgsqlCommand($"CREATE DATABASE \"{name}\"", connection);
+                await create.ExecuteNonQueryAsync(cancellationToken);
             }
         }
     }
