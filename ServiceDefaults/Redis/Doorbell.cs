@@ -31,6 +31,9 @@ public sealed class Doorbell : BackgroundService
     /// <summary>An attempt printed something; the name is the task's id.</summary>
     public const string Output = "output";
 
+    /// <summary>Somebody decided something about running work; the name is the task's id.</summary>
+    public const string Control = "control";
+
     /// <summary>What a listener hears instead of names when there were too many: look at everything.</summary>
     public const string Everything = "*";
 

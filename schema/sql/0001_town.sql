@@ -84,6 +84,8 @@ CREATE TABLE task (
     lease_until     timestamptz,
     lease_worker    uuid,
     lease_request   uuid,                       -- which call leased it: a repeat of that call gets it again
+    leased_at       timestamptz,
+    settled_token   uuid,                       -- of the last attempt that was retried or released: a repeat of that call is known
     cancel_requested_at timestamptz,
     created_by      text NOT NULL,
     created_at      timestamptz NOT NULL DEFAULT now(),

@@ -1,0 +1,139 @@
+using Npgsql;
+using Townhall.Contracts.Tasks;
+using Townhall.ServiceDefaults.Settings;
+
+namespace Townhall.Dispatcher.Duties;
+
+/// <summary>Every statement that ends what ran out of time.</summary>
+internal sealed class ReaperStore(NpgsqlDataSource database, TownSettings town)
+{
+    private const int BatchMost = 500;
+
+    /// <summary>Notes a turn of the reaper and says whether it may expire leases. After a gap (an outage of ours, in which
+    /// workers could not renew) it may not for one lease.</summary>
+    public async Task<bool> BeginAsync(long epoch, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("""
+            UPDATE leader
+            SET hold_until = CASE WHEN turned_at IS NULL OR now() - turned_at > $3 THEN now() + $4 ELSE hold_until END,
+                turned_at = now()
+            WHERE town = $1 AND duty = 'dispatch' AND epoch = $2
+            RETURNING hold_until IS NULL OR hold_until <= now()
+            """);
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = epoch });
+        // A gap: three periods, and longer than it takes to notice that a leader is gone.
+        command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = (town.ReaperPeriod * 3) + TimeSpan.FromSeconds(7) });
+        command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = town.LeaseOf("") });
+        return await command.ExecuteScalarAsync(cancellationToken) is true;
+    }
+
+    /// <summary>Offers tasks of leases that ran out again, or buries those whose workers were lost too often.</summary>
+    /// <returns>The agents whose tasks came back; as many as a bounded batch held.</returns>
+    public async Task<IReadOnlyList<Guid>> ExpireAsync(CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("""
+            WITH gone AS MATERIALIZED (
+                SELECT id, agent_id, attempt, lease_worker, crashes, cancel_requested_at IS NOT NULL AS withdrawn
+                FROM task
+                WHERE state = 'running' AND lease_until < now() AND town = $1
+                ORDER BY lease_until
+                LIMIT $3
+                FOR UPDATE SKIP LOCKED
+            ), slot AS MATERIALIZED (
+                SELECT a.id, a.name FROM agent a WHERE a.id IN (SELECT agent_id FROM gone) ORDER BY a.id FOR NO KEY UPDATE
+            ), ended AS (
+                DELETE FROM task t USING gone
+                WHERE t.id = gone.id AND (gone.crashes + 1 >= $2 OR gone.withdrawn)
+                RETURNING t.*, gone.withdrawn
+            ), kept AS (
+                INSERT INTO task_history (id, town, agent_id, state, priority, description, tags, max_attempts, timeout_secs,
+                    deadline, concurrency_key, attempt, failures, crashes, lease_token, lease_worker, created_by, created_at,
+                    started_at, failure_code, failure_detail, retry_of, parent_id)
+                SELECT id, town, agent_id, CASE WHEN withdrawn THEN 'cancelled' ELSE 'dead' END, priority, description, tags,
+                    max_attempts, timeout_secs, deadline, concurrency_key, attempt, failures, crashes + 1, lease_token,
+                    lease_worker, created_by, created_at, started_at,
+                    CASE WHEN withdrawn THEN 'cancelled' ELSE 'workers_lost' END,
+                    format('Attempt %s ended without an answer; %s attempts did so in all.', attempt, crashes + 1),
+                    retry_of, parent_id
+                FROM ended
+            ), back AS (
+                UPDATE task t
+                SET state = 'assigned', lease_until = NULL, crashes = t.crashes + 1, due = true, available_at = now(),
+                    last_error = format('Attempt %s ended without an answer.', t.attempt)
+                FROM gone
+                WHERE t.id = gone.id AND gone.crashes + 1 < $2 AND NOT gone.withdrawn
+            ), freed AS (
+                UPDATE agent a SET running = a.running - f.some
+                FROM (SELECT gone.agent_id, count(*) AS some FROM gone JOIN slot ON slot.id = gone.agent_id GROUP BY gone.agent_id) f
+                WHERE a.id = f.agent_id
+            ), moved AS (
+                INSERT INTO task_count_delta (town, running, assigned, dead, cancelled)
+                SELECT $1, -count(*), count(*) FILTER (WHERE crashes + 1 < $2 AND NOT withdrawn),
+                       count(*) FILTER (WHERE crashes + 1 >= $2 AND NOT withdrawn), count(*) FILTER (WHERE withdrawn)
+                FROM gone HAVING count(*) > 0
+            ), logged AS (
+                INSERT INTO ledger_pending (town, actor, action, agent_id, agent_name, task_id, outcome, detail)
+                SELECT $1, 'dispatcher',
+                       CASE WHEN withdrawn THEN 'TaskCancelled' WHEN crashes + 1 >= $2 THEN 'TaskDead' ELSE 'LeaseExpired' END,
+                       gone.agent_id, slot.name, gone.id, 'failure',
+                       json_build_object('attempt', attempt, 'worker_id', lease_worker, 'crashes', crashes + 1)::text
+                FROM gone JOIN slot ON slot.id = gone.agent_id
+            )
+            SELECT agent_id FROM gone
+            """);
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = TaskLimits.Crashes });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = BatchMost });
+        return await GuidsAsync(command, cancellationToken);
+    }
+
+    /// <summary>Declares workers lost that hold nothing and were not heard of for a whole lease.</summary>
+    public async Task<int> LoseSilentWorkersAsync(CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("""
+            WITH silent AS (
+                UPDATE worker w SET state = 'lost', ended_at = now()
+                WHERE w.town = $1 AND w.state IN ('active', 'draining') AND w.seen_at < now() - $2
+                  AND NOT EXISTS (SELECT FROM task t WHERE t.lease_worker = w.id AND t.state = 'running')
+                RETURNING w.id
+            )
+            INSERT INTO ledger_pending (town, actor, action, outcome, detail)
+            SELECT $1, 'dispatcher', 'WorkerLost', 'failure', json_build_object('worker_id', id)::text FROM silent
+            """);
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
+        command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = town.LeaseOf("") });
+        return await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    /// <summary>Agents that have something to start now, for lost rings; delayed work whose time has come joins first.</summary>
+    public async Task<IReadOnlyList<Guid>> SweepAsync(CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("""
+            WITH promoted AS MATERIALIZED (SELECT agent_id FROM promote_delayed($2) AS p (agent_id))
+            SELECT agent_id FROM promoted UNION SELECT agent_id FROM ready_agents($1, NULL, $2)
+            """);
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = 2000 });
+        return await GuidsAsync(command, cancellationToken);
+    }
+
+    /// <summary>Makes the partitions of the next months.</summary>
+    public async Task<int> EnsurePartitionsAsync(CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("SELECT ensure_partitions()");
+        return (int)(await command.ExecuteScalarAsync(cancellationToken))!;
+    }
+
+    private static async Task<IReadOnlyList<Guid>> GuidsAsync(NpgsqlCommand command, CancellationToken cancellationToken)
+    {
+        var ids = new List<Guid>();
+        await using var row = await command.ExecuteReaderAsync(cancellationToken);
+        while (await row.ReadAsync(cancellationToken))
+        {
+            ids.Add(row.GetGuid(0));
+        }
+
+        return ids;
+    }
+}

@@ -1,0 +1,82 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+using Townhall.Contracts.Workers;
+using Townhall.Dispatcher.Workers;
+using Townhall.ServiceDefaults.Problems;
+using Townhall.ServiceDefaults.Settings;
+
+namespace Townhall.Dispatcher.Leases;
+
+internal static class LeaseEndpoints
+{
+    private const int BatchMost = 1024;
+
+    public static void AddLeases(this IHostApplicationBuilder builder)
+    {
+        builder.Services.AddSingleton<LeaseStore>().AddSingleton<ReadyAgents>().AddSingleton<LeasePump>().AddSingleton<ControlBell>();
+        builder.Services.AddHostedService(static services => services.GetRequiredService<LeasePump>());
+    }
+
+    public static void MapLeases(this WebApplication app)
+    {
+        // Before the host starts: they must hear the doorbell from the beginning.
+        app.Services.GetRequiredService<ControlBell>();
+        app.Services.GetRequiredService<LeasePump>().Listen();
+        var worker = app.MapGroup("/worker").AddEndpointFilter<WorkerFilter>();
+        worker.MapPost("/lease", Lease).LongRunning();
+        worker.MapPost("/renew", Renew);
+        worker.MapPost("/directives", Directives).LongRunning();
+    }
+
+    internal static async Task<Results<Ok<LeaseReply>, Refusal>> Lease(
+        HttpContext context, LeaseRequest request, LeasePump pump, TownSettings town, IHostApplicationLifetime host,
+        CancellationToken cancellationToken)
+    {
+        if (request.Max is < 1 or > BatchMost || request.WaitMs < 0 || request.RequestId == Guid.Empty)
+        {
+            return Problems.Invalid($"max must be 1 to {BatchMost}, wait_ms at least 0, request_id a UUID.");
+        }
+
+        if (host.ApplicationStopping.IsCancellationRequested)
+        {
+            return Problems.Stopping;
+        }
+
+        var leases = await pump.WaitAsync(
+            WorkerFilter.Of(context), request.RequestId, request.Max, Bounded(request.WaitMs, town), cancellationToken);
+        return TypedResults.Ok(new LeaseReply(leases, Draining: false));
+    }
+
+    internal static async Task<Results<Ok<RenewReply>, Refusal>> Renew(
+        HttpContext context, RenewRequest request, LeaseStore leases, CancellationToken cancellationToken) =>
+        request.Leases is not { Length: <= BatchMost }
+            ? Problems.Invalid($"leases must hold at most {BatchMost} entries.")
+            : TypedResults.Ok(new RenewReply(
+                request.Leases.Length == 0 ? [] : await leases.RenewAsync(WorkerFilter.Of(context).Id, request.Leases, cancellationToken)));
+
+    internal static async Task<Ok<DirectivesReply>> Directives(
+        HttpContext context, DirectivesRequest request, LeaseStore leases, ControlBell bell, TownSettings town, TimeProvider clock,
+        CancellationToken cancellationToken)
+    {
+        var worker = WorkerFilter.Of(context);
+        var ring = bell.NextRing();
+        var directives = await leases.CancelsAsync(worker.Id, cancellationToken);
+        if (directives.Length == 0)
+        {
+            try
+            {
+                await ring.WaitAsync(Bounded(Math.Max(0, request.WaitMs), town), clock, cancellationToken);
+                directives = await leases.CancelsAsync(worker.Id, cancellationToken);
+            }
+            catch (TimeoutException)
+            {
+                // Nothing to do: the worker asks again.
+            }
+        }
+
+        return TypedResults.Ok(new DirectivesReply(directives));
+    }
+
+    /// <summary>A third of a lease at most: an open call is also how a worker shows that it lives.</summary>
+    private static TimeSpan Bounded(int waitMs, TownSettings town) => TimeSpan.FromMilliseconds(
+        Math.Min(waitMs, Math.Min(10_000, town.LeaseOf("").TotalMilliseconds / 3)));
+}

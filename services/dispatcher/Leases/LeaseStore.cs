@@ -1,0 +1,182 @@
+using System.Text.Json;
+using Npgsql;
+using Townhall.Contracts.Ids;
+using Townhall.Contracts.Workers;
+using Townhall.ServiceDefaults.Settings;
+
+namespace Townhall.Dispatcher.Leases;
+
+/// <summary>What one claim found: the leases, and what it learned of each agent it looked at.</summary>
+internal sealed record Claim(List<Lease> Leases, List<(Guid Agent, bool More)> Agents);
+
+/// <summary>Every statement that gives, keeps or repeats a lease. Any number of processes may run them at once.</summary>
+internal sealed class LeaseStore(NpgsqlDataSource database, TownSettings town)
+{
+    // What a lease carries, in the order Read expects; `a` is the agent, `t` the leased row.
+    private const string LeaseColumns =
+        "t.id, t.attempt, t.lease_token, a.id, a.name, a.runtime, a.cli, t.description, t.timeout_secs, a.trust_level, a.grants::text";
+
+    /// <summary>Leases up to <paramref name="limit"/> due tasks of the given agents: each agent's first before anyone's second.</summary>
+    /// <param name="worker">Must be active at the commit, or nothing is given.</param>
+    /// <param name="request">Remembered in the rows, so that a repeat of the call finds them (<see cref="RepeatAsync"/>).</param>
+    /// <param name="agents">Candidates in turn; those that another transaction holds, or that are full, are passed over.</param>
+    /// <returns>Leases that are this worker's alone until they end.</returns>
+    public async Task<Claim> ClaimAsync(
+        WorkerId worker, Guid request, string[] runtimes, Guid[] agents, int limit, CancellationToken cancellationToken)
+    {
+        var each = Math.Max(1, (limit + agents.Length - 1) / Math.Max(1, agents.Length));
+        await using var command = database.CreateCommand($"""
+            WITH taker AS MATERIALIZED (
+                -- Shared with other claims, exclusive to a drain: after its yes no claim sees this worker active.
+                SELECT id FROM worker WHERE id = $1 AND state = 'active' FOR SHARE
+            ), slot AS MATERIALIZED (
+                SELECT a.id, a.name, a.runtime, least(a.max_concurrency - a.running, $6) AS free, c.turn
+                FROM unnest($3) WITH ORDINALITY AS c (id, turn)
+                JOIN agent a ON a.id = c.id
+                CROSS JOIN taker
+                WHERE a.control = 'active' AND a.running < a.max_concurrency AND a.runtime = ANY ($4)
+                FOR NO KEY UPDATE OF a SKIP LOCKED
+            ), found AS MATERIALIZED (
+                SELECT t.id, slot.id AS agent_id, slot.turn,
+                       row_number() OVER (PARTITION BY slot.id ORDER BY t.priority DESC, t.id) AS nth
+                FROM slot
+                CROSS JOIN LATERAL (
+                    SELECT id, priority FROM task
+                    WHERE agent_id = slot.id AND state = 'assigned' AND due
+                    ORDER BY priority DESC, id
+                    LIMIT slot.free) t
+            ), leased AS (
+                UPDATE task t
+                SET state = 'running', attempt = t.attempt + 1, lease_token = gen_random_uuid(), lease_worker = $1,
+                    lease_request = $2, leased_at = now(), started_at = coalesce(t.started_at, now()),
+                    lease_until = now() + CASE WHEN p.runtime = 'command' THEN $8 ELSE $7 END
+                FROM (SELECT found.id, slot.runtime, slot.name FROM found JOIN slot ON slot.id = found.agent_id
+                      ORDER BY found.nth, found.turn LIMIT $5) p
+                WHERE t.id = p.id AND t.state = 'assigned' AND t.due
+                RETURNING t.id, t.attempt, t.lease_token, t.agent_id, t.description, t.timeout_secs, p.runtime, p.name
+            ), counted AS (
+                UPDATE agent a SET running = a.running + l.some, last_active_at = now()
+                FROM (SELECT agent_id, count(*) AS some FROM leased GROUP BY agent_id) l
+                WHERE a.id = l.agent_id
+            ), moved AS (
+                INSERT INTO task_count_delta (town, assigned, running)
+                SELECT $9, -count(*), count(*) FROM leased HAVING count(*) > 0
+            ), logged AS (
+                -- A no-op ends before anybody could read that it began; its leasing is on the entry of its end.
+                INSERT INTO ledger_pending (town, actor, action, agent_id, agent_name, task_id, detail)
+                SELECT $9, 'worker:' || $1, 'TaskStarted', agent_id, name, id,
+                       json_build_object('attempt', attempt, 'worker_id', $1::uuid)::text
+                FROM leased WHERE runtime <> 'noop'
+            )
+            SELECT slot.id, slot.free, (SELECT count(*) FROM found WHERE found.agent_id = slot.id), {LeaseColumns}
+            FROM slot
+            LEFT JOIN leased t ON t.agent_id = slot.id
+            LEFT JOIN agent a ON a.id = t.agent_id
+            """);
+        command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = worker.Value });
+        command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = request });
+        command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = agents });
+        command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = runtimes });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = limit });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = each });
+        command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = town.LeaseOf("") });
+        command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = town.LeaseOf(Contracts.Agents.Runtimes.Command) });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
+
+        var leases = new List<Lease>(limit);
+        var seen = new Dictionary<Guid, (long Found, int Free, int Taken)>(agents.Length);
+        await using var row = await command.ExecuteReaderAsync(cancellationToken);
+        while (await row.ReadAsync(cancellationToken))
+        {
+            var agent = row.GetGuid(0);
+            var taken = seen.TryGetValue(agent, out var before) ? before.Taken : 0;
+            if (!row.IsDBNull(3))
+            {
+                taken++;
+                leases.Add(Read(row, 3));
+            }
+
+            seen[agent] = (row.GetInt64(2), row.GetInt32(1), taken);
+        }
+
+        // More may be there when the look was cut short by its bound, or when others' turns came first.
+        return new(leases, [.. agents.Select(agent => (agent, seen.TryGetValue(agent, out var one) && (one.Found >= one.Free || one.Taken < one.Found)))]);
+    }
+
+    /// <summary>What the same call was given before: its reply may have been lost.</summary>
+    public async Task<Lease[]> RepeatAsync(WorkerId worker, Guid request, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand($"""
+            SELECT {LeaseColumns}
+            FROM task t JOIN agent a ON a.id = t.agent_id
+            WHERE t.lease_worker = $1 AND t.state = 'running' AND t.lease_request = $2
+            """);
+        command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = worker.Value });
+        command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = request });
+        var leases = new List<Lease>();
+        await using var row = await command.ExecuteReaderAsync(cancellationToken);
+        while (await row.ReadAsync(cancellationToken))
+        {
+            leases.Add(Read(row, 0));
+        }
+
+        return [.. leases];
+    }
+
+    /// <summary>Prolongs the leases that this worker still holds.</summary>
+    /// <returns>One verdict per lease, in their order: held, cancel, or lost.</returns>
+    public async Task<RenewVerdict[]> RenewAsync(WorkerId worker, LeaseRef[] leases, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("""
+            WITH asked AS (SELECT * FROM unnest($2, $3, $4) AS asked (id, epoch, token)),
+                 held AS MATERIALIZED (
+                    -- In order of id, as everyone who locks several tasks does.
+                    SELECT t.id, a.runtime FROM task t JOIN asked ON asked.id = t.id JOIN agent a ON a.id = t.agent_id
+                    WHERE t.attempt = asked.epoch AND t.lease_token = asked.token AND t.lease_worker = $1 AND t.state = 'running'
+                    ORDER BY t.id FOR NO KEY UPDATE OF t)
+            UPDATE task t
+            SET lease_until = now() + CASE WHEN held.runtime = 'command' THEN $6 ELSE $5 END
+            FROM held
+            WHERE t.id = held.id
+            RETURNING t.id, t.cancel_requested_at IS NOT NULL, held.runtime
+            """);
+        command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = worker.Value });
+        command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = Array.ConvertAll(leases, static lease => lease.TaskId) });
+        command.Parameters.Add(new NpgsqlParameter<int[]> { TypedValue = Array.ConvertAll(leases, static lease => lease.Epoch) });
+        command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = Array.ConvertAll(leases, static lease => lease.Token) });
+        command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = town.LeaseOf("") });
+        command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = town.LeaseOf(Contracts.Agents.Runtimes.Command) });
+        var held = new Dictionary<Guid, (bool Cancel, string Runtime)>(leases.Length);
+        await using var row = await command.ExecuteReaderAsync(cancellationToken);
+        while (await row.ReadAsync(cancellationToken))
+        {
+            held[row.GetGuid(0)] = (row.GetBoolean(1), row.GetString(2));
+        }
+
+        return Array.ConvertAll(leases, lease => held.TryGetValue(lease.TaskId, out var one)
+            ? new RenewVerdict(lease.TaskId, lease.Epoch, one.Cancel ? Verdicts.Cancel : Verdicts.Held, town.LeaseOf(one.Runtime).TotalSeconds)
+            : new RenewVerdict(lease.TaskId, lease.Epoch, Verdicts.Lost, 0));
+    }
+
+    /// <summary>Running tasks of this worker that somebody withdrew.</summary>
+    public async Task<Directive[]> CancelsAsync(WorkerId worker, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand(
+            "SELECT id, attempt FROM task WHERE lease_worker = $1 AND state = 'running' AND cancel_requested_at IS NOT NULL");
+        command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = worker.Value });
+        var cancels = new List<Directive>();
+        await using var row = await command.ExecuteReaderAsync(cancellationToken);
+        while (await row.ReadAsync(cancellationToken))
+        {
+            cancels.Add(new(Verdicts.Cancel, row.GetGuid(0), row.GetInt32(1), Text: null));
+        }
+
+        return [.. cancels];
+    }
+
+    private Lease Read(NpgsqlDataReader row, int at) => new(
+        row.GetGuid(at), row.GetInt32(at + 1), row.GetGuid(at + 2), row.GetGuid(at + 3), row.GetString(at + 4),
+        row.GetString(at + 5), row.GetString(at + 6), row.GetString(at + 7), town.LeaseOf(row.GetString(at + 5)).TotalSeconds,
+        row.IsDBNull(at + 8) ? null : row.GetDouble(at + 8), row.GetString(at + 9),
+        JsonSerializer.Deserialize(row.GetString(at + 10), WorkerJson.Default.AgentGrant) ?? AgentGrant.None);
+}

@@ -1,0 +1,18 @@
+using Townhall.ServiceDefaults.Problems;
+
+namespace Townhall.Dispatcher;
+
+/// <summary>Every refusal of the worker protocol, as in docs/errors.md.</summary>
+internal static class Problems
+{
+    public static readonly Refusal BadKey =
+        new(401, "worker_key_refused", "Registering a worker takes the town's worker key as bearer.");
+
+    public static readonly Refusal UnknownWorker =
+        new(401, "worker_unknown", "This token belongs to no living worker: end what runs and register anew with a new incarnation.");
+
+    public static readonly Refusal Stopping =
+        new(503, "stopping", "This dispatcher is stopping; ask again.") { RetryAfterSecs = 1 };
+
+    public static Refusal Invalid(string detail) => new(422, "invalid_value", detail);
+}

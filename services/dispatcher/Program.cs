@@ -1,0 +1,39 @@
+using Townhall.Contracts.Workers;
+using Townhall.Dispatcher.Duties;
+using Townhall.Dispatcher.Leases;
+using Townhall.Dispatcher.Output;
+using Townhall.Dispatcher.Settling;
+using Townhall.Dispatcher.Workers;
+using Townhall.ServiceDefaults.Problems;
+
+return await Extensions.RunServiceAsync("dispatcher", () =>
+{
+    var builder = WebApplication.CreateSlimBuilder(args);
+    builder.AddServiceDefaults();
+    builder.AddTownDatabase(connectionsMost: 16);
+    builder.AddTownRedis();
+    builder.Services.ConfigureHttpJsonOptions(static json =>
+    {
+        json.SerializerOptions.TypeInfoResolverChain.Insert(0, WorkerJson.Default);
+        json.SerializerOptions.AllowDuplicateProperties = false;
+        json.SerializerOptions.MaxDepth = 16;
+    });
+    // A settlement carries up to 256 results of 64 KiB, an upload 1 MiB of output in base64.
+    builder.WebHost.ConfigureKestrel(static kestrel => kestrel.Limits.MaxRequestBodySize = 32 * 1024 * 1024);
+    builder.AddWorkers();
+    builder.AddLeases();
+    builder.AddSettling();
+    builder.AddOutput();
+    builder.AddDuties();
+
+    var app = builder.Build();
+    app.UseProblemDocuments();
+    app.UseRouting();
+    app.UseRequestDeadline();
+    app.MapDefaultEndpoints();
+    app.MapWorkers();
+    app.MapLeases();
+    app.MapSettling();
+    app.MapOutput();
+    return app;
+});

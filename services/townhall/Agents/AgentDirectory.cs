@@ -1,0 +1,56 @@
+using System.Collections.Concurrent;
+using Townhall.Contracts.Ids;
+
+namespace Townhall.Api.Agents;
+
+/// <summary>Which agent a caller means.</summary>
+internal abstract record AgentReference
+{
+    public sealed record One(AgentId Id, string Name) : AgentReference;
+
+    public sealed record Nobody : AgentReference;
+
+    public sealed record Several : AgentReference;
+}
+
+/// <summary>Resolves references, remembering exact names and ids so that the hot path asks the database nothing.</summary>
+/// <remarks>
+/// A remembered answer can only be outdated by the agent being gone, because names are unique and an id is never given
+/// twice; accepting a task checks the agent again in its own transaction, and <see cref="Forget"/> is called when that fails.
+/// </remarks>
+internal sealed class AgentDirectory(AgentStore agents)
+{
+    private const int Most = 20_000;
+    private readonly ConcurrentDictionary<string, AgentReference.One> _known = new(StringComparer.OrdinalIgnoreCase);
+
+    public ValueTask<AgentReference> ResolveAsync(string reference, CancellationToken cancellationToken) =>
+        _known.TryGetValue(reference, out var known) ? new(known) : new(AskAsync(reference, cancellationToken));
+
+    public void Forget(string reference) => _known.TryRemove(reference, out _);
+
+    private async Task<AgentReference> AskAsync(string reference, CancellationToken cancellationToken)
+    {
+        var found = await agents.ResolveAsync(reference, cancellationToken);
+        switch (found)
+        {
+            case []:
+                return new AgentReference.Nobody();
+            case [var (id, name)]:
+                var one = new AgentReference.One(id, name);
+                // Nicknames and short ids may become ambiguous by the next spawn; names and ids cannot.
+                if (Guid.TryParse(reference, out _) || name.Equals(reference, StringComparison.OrdinalIgnoreCase))
+                {
+                    if (_known.Count >= Most)
+                    {
+                        _known.Clear();
+                    }
+
+                    _known[reference] = one;
+                }
+
+                return one;
+            default:
+                return new AgentReference.Several();
+        }
+    }
+}

@@ -1,0 +1,55 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+using Townhall.Contracts.Ids;
+using Townhall.ServiceDefaults.Problems;
+
+namespace Townhall.Api.Agents;
+
+internal static class AgentEndpoints
+{
+    private const int PageMost = 1000;
+
+    public static void AddAgents(this IHostApplicationBuilder builder) =>
+        builder.Services.AddSingleton<AgentStore>().AddSingleton<AgentDirectory>();
+
+    public static void MapAgents(this IEndpointRouteBuilder routes)
+    {
+        var agents = routes.MapGroup("/v1/agents").WithTags("Agents");
+        agents.MapPost("", SpawnAgent);
+        agents.MapGet("", ListAgents);
+    }
+
+    internal static async Task<Results<Created<SpawnedAgent>, Refusal>> SpawnAgent(
+        NewAgent agent, AgentStore agents, CancellationToken cancellationToken)
+    {
+        if (agent.Fault() is { } fault)
+        {
+            return fault;
+        }
+
+        var id = AgentId.New();
+        var cli = agent.Cli ?? "claude";
+        return await agents.TrySpawnAsync(id, agent, cli, Callers.Local, cancellationToken)
+            ? TypedResults.Created(
+                $"/v1/agents/{id}",
+                new SpawnedAgent(id.Value, agent.Name!, cli, agent.RoleId, agent.Nickname, agent.ParentAgentId, "Starting"))
+            : Problems.NameTaken(agent.Name!);
+    }
+
+    internal static async Task<Results<Ok<AgentListView>, Refusal>> ListAgents(
+        AgentStore agents, CancellationToken cancellationToken, int limit = PageMost, string? cursor = null)
+    {
+        if (limit is < 1 or > PageMost)
+        {
+            return Problems.BadQuery($"limit must be 1 to {PageMost}.");
+        }
+
+        if (!Cursors.TryRead(cursor, out var after))
+        {
+            return Problems.BadCursor();
+        }
+
+        var page = await agents.ListAsync(after, limit + 1, cancellationToken);
+        var shown = page.Count > limit ? [.. page.Take(limit)] : page;
+        return TypedResults.Ok(new AgentListView(shown, shown.Count, page.Count > limit ? Cursors.Write(shown[^1].Id) : null));
+    }
+}

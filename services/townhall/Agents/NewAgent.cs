@@ -1,0 +1,91 @@
+using System.Text.RegularExpressions;
+using Townhall.Api.Text;
+using Townhall.Contracts.Workers;
+using Townhall.ServiceDefaults.Problems;
+
+namespace Townhall.Api.Agents;
+
+/// <summary><c>POST /v1/agents</c>: what a caller says of a new agent. Only the name must be said.</summary>
+/// <param name="Cli">A preset (docs/runtimes.md), <c>noop</c>, or a command line; default <c>claude</c>.</param>
+/// <param name="MaxConcurrency">Tasks at once, 1 to 1024; default 1.</param>
+/// <param name="MaxAttempts">Attempts of a failing task, 1 to 100; default 1, because coding agents have side effects.</param>
+/// <param name="TimeoutSecs">Longest attempt; default none.</param>
+/// <param name="Grant">What its commands may touch; default: the network, and the town's root to read.</param>
+internal sealed record NewAgent(
+    string? Name, string? Cli = null, string? RoleId = null, string? Nickname = null, Guid? ParentAgentId = null,
+    int? MaxConcurrency = null, int? MaxAttempts = null, double? TimeoutSecs = null, NewGrant? Grant = null)
+{
+    public Refusal? Fault() =>
+        NameFault(Name)
+        ?? Text("cli", Cli, 4096)
+        ?? Text("role_id", RoleId, 128)
+        ?? Text("nickname", Nickname, 128)
+        ?? (MaxConcurrency is < 1 or > 1024 ? Problems.Invalid("max_concurrency must be 1 to 1024.") : null)
+        ?? (MaxAttempts is < 1 or > 100 ? Problems.Invalid("max_attempts must be 1 to 100.") : null)
+        ?? (TimeoutSecs is <= 0 or > 86_400 ? Problems.Invalid("timeout_secs must be more than 0 and at most 86400.") : null)
+        ?? Grant?.Fault();
+
+    public AgentGrant GrantOf(string root) => new(
+        Grant?.Network ?? "host", Grant?.Read ?? [root], Grant?.Write ?? [], Grant?.Workdir);
+
+    private static Refusal? NameFault(string? name)
+    {
+        if (PlainText.Fault("name", name, 256, lines: false) is { } fault)
+        {
+            return Problems.Invalid(fault);
+        }
+
+        if (name!.Equals("supervisor", StringComparison.OrdinalIgnoreCase) || name.Equals("conductor", StringComparison.OrdinalIgnoreCase))
+        {
+            return Problems.NameReserved(name);
+        }
+
+        // A name that is a UUID could mean another agent's id.
+        return Guid.TryParse(name, out _) || !AgentNames.Legal().IsMatch(name)
+            ? Problems.Invalid("name must be 1 to 64 letters, digits, spaces or . _ - and start with a letter or digit, and not be a UUID.")
+            : null;
+    }
+
+    private static Refusal? Text(string field, string? text, int bytesMost) =>
+        text is not null && PlainText.Fault(field, text, bytesMost, lines: false) is { } fault ? Problems.Invalid(fault) : null;
+}
+
+/// <summary>What an agent's commands may touch beside their own work folder.</summary>
+internal sealed record NewGrant(string? Network = null, string[]? Read = null, string[]? Write = null, string? Workdir = null)
+{
+    private const int PathsMost = 32;
+
+    public Refusal? Fault() =>
+        Network is not (null or "host" or "none") ? Problems.Invalid("grant.network must be host or none.")
+        : Paths("grant.read", Read) ?? Paths("grant.write", Write) ?? Paths("grant.workdir", Workdir is null ? null : [Workdir]);
+
+    private static Refusal? Paths(string field, string[]? paths)
+    {
+        if (paths is { Length: > PathsMost })
+        {
+            return Problems.Invalid($"{field} has more than {PathsMost} paths.");
+        }
+
+        return paths?.Select(path =>
+            PlainText.Fault(field, path, 4096, lines: false)
+            ?? (!Path.IsPathFullyQualified(path) || path != Path.GetFullPath(path) ? $"{field} must hold absolute paths without . or .. parts." : null))
+            .FirstOrDefault(static fault => fault is not null) is { } wrong ? Problems.Invalid(wrong) : null;
+    }
+}
+
+internal static partial class AgentNames
+{
+    [GeneratedRegex(@"^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,63}$")]
+    public static partial Regex Legal();
+}
+
+/// <summary>What a spawn answers.</summary>
+internal sealed record SpawnedAgent(Guid AgentId, string Name, string Cli, string? RoleId, string? Nickname, Guid? ParentAgentId, string State);
+
+/// <summary>An agent as people see it. <c>state</c> is PascalCase here, as the contract says.</summary>
+internal sealed record AgentView(
+    Guid Id, string Name, string? Nickname, string? RoleId, Guid? ParentAgentId, string SpawnMode, string Cli, string State,
+    string Runtime, string TrustLevel, int MaxConcurrency, int Running, long RoundsCompleted, long TasksCompleted,
+    long InboxLen, long UrgentLen, string? CurrentScope, DateTime CreatedAt, DateTime? LastActiveAt);
+
+internal sealed record AgentListView(IReadOnlyList<AgentView> Agents, int Count, string? NextCursor);

@@ -1,0 +1,32 @@
+using Townhall.Api;
+using Townhall.Api.Agents;
+using Townhall.Api.Output;
+using Townhall.Api.Tasks;
+using Townhall.Api.Town;
+using Townhall.ServiceDefaults.Guards;
+using Townhall.ServiceDefaults.Problems;
+
+return await Extensions.RunServiceAsync("townhall", () =>
+{
+    var builder = WebApplication.CreateSlimBuilder(args);
+    var town = builder.AddServiceDefaults();
+    builder.AddTownDatabase(connectionsMost: 16);
+    builder.AddTownRedis();
+    builder.Services.ConfigureHttpJsonOptions(static json => TownhallJson.Configure(json.SerializerOptions));
+    builder.AddAgents();
+    builder.AddTasks();
+    builder.AddOutput();
+    builder.AddTown();
+
+    var app = builder.Build();
+    app.UseProblemDocuments();
+    app.UseRouting();
+    app.UseLocalGuard(town);
+    app.UseRequestDeadline();
+    app.MapDefaultEndpoints();
+    app.MapTown();
+    app.MapAgents();
+    app.MapTasks();
+    app.MapOutput();
+    return app;
+});

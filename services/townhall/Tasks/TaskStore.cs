@@ -1,0 +1,77 @@
+using Npgsql;
+using Townhall.Contracts.Ids;
+using Townhall.ServiceDefaults.Settings;
+
+namespace Townhall.Api.Tasks;
+
+/// <summary>Every statement over tasks in this service.</summary>
+internal sealed class TaskStore(NpgsqlDataSource database, TownSettings town)
+{
+    /// <summary>Commits what may be accepted, each with its ledger entry, in one round trip.</summary>
+    /// <returns>One outcome per task, in their order.</returns>
+    public async Task<AcceptOutcome[]> AcceptAsync(AcceptedTask[] tasks, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand(
+            "SELECT task_id, refusal FROM accept_tasks($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)");
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
+        command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = Array.ConvertAll(tasks, static task => task.Id.Value) });
+        command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = Array.ConvertAll(tasks, static task => task.Agent.Value) });
+        command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = Array.ConvertAll(tasks, static task => task.Description) });
+        command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = Array.ConvertAll(tasks, static task => task.Actor) });
+        command.Parameters.Add(new NpgsqlParameter<short[]> { TypedValue = Array.ConvertAll(tasks, static task => task.Priority) });
+        command.Parameters.Add(new NpgsqlParameter<int?[]> { TypedValue = Array.ConvertAll(tasks, static task => task.MaxAttempts) });
+        command.Parameters.Add(new NpgsqlParameter<double?[]> { TypedValue = Array.ConvertAll(tasks, static task => task.TimeoutSecs) });
+        command.Parameters.Add(new NpgsqlParameter<DateTime?[]> { TypedValue = Array.ConvertAll(tasks, static task => task.NotBefore) });
+        command.Parameters.Add(new NpgsqlParameter<DateTime?[]> { TypedValue = Array.ConvertAll(tasks, static task => task.Deadline) });
+        command.Parameters.Add(new NpgsqlParameter<string?[]> { TypedValue = Array.ConvertAll(tasks, static task => task.ConcurrencyKey) });
+        command.Parameters.Add(new NpgsqlParameter<string?[]> { TypedValue = Array.ConvertAll(tasks, static task => task.TagsJson) });
+
+        var places = new Dictionary<Guid, int>(tasks.Length);
+        for (var i = 0; i < tasks.Length; i++)
+        {
+            places.Add(tasks[i].Id.Value, i);
+        }
+
+        var outcomes = new AcceptOutcome[tasks.Length];
+        await using var row = await command.ExecuteReaderAsync(cancellationToken);
+        while (await row.ReadAsync(cancellationToken))
+        {
+            outcomes[places[row.GetGuid(0)]] = row.IsDBNull(1) ? AcceptOutcome.Accepted : row.GetString(1) switch
+            {
+                "agent_not_found" => AcceptOutcome.AgentNotFound,
+                "agent_not_accepting" => AcceptOutcome.AgentNotAccepting,
+                var unknown => throw new InvalidOperationException($"accept_tasks refused with {unknown}, which this service does not know."),
+            };
+        }
+
+        return outcomes;
+    }
+
+    /// <summary>A task, live or ended; null when there is none.</summary>
+    public async Task<TaskView?> FindAsync(TaskId id, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("""
+            SELECT t.id, t.description, t.state, t.agent_id, a.name, t.attempt, t.max_attempts, t.priority, t.tags,
+                   t.created_at, t.started_at, t.completed_at, t.exit_code, t.result, t.result_blob, t.result_bytes,
+                   t.failure_code, t.failure_detail, t.sandbox, t.wall_ms, t.output_bytes, t.retry_of, t.available_at
+            FROM (
+                SELECT id, town, description, state, agent_id, attempt, max_attempts, priority, tags, created_at, started_at,
+                       NULL::timestamptz AS completed_at, NULL::int AS exit_code, NULL AS result, NULL::bytea AS result_blob,
+                       0::bigint AS result_bytes, NULL AS failure_code, last_error AS failure_detail, NULL AS sandbox,
+                       NULL::double precision AS wall_ms, 0::bigint AS output_bytes, retry_of,
+                       CASE WHEN due THEN NULL ELSE available_at END AS available_at
+                FROM task WHERE id = $1
+                UNION ALL
+                SELECT id, town, description, state, agent_id, attempt, max_attempts, priority, tags, created_at, started_at,
+                       completed_at, exit_code, result, result_blob, result_bytes, failure_code, failure_detail, sandbox,
+                       wall_ms, output_bytes, retry_of, NULL
+                FROM task_history WHERE id = $1) t
+            LEFT JOIN agent a ON a.id = t.agent_id
+            WHERE t.town = $2
+            """);
+        command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = id.Value });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
+        await using var row = await command.ExecuteReaderAsync(cancellationToken);
+        return await row.ReadAsync(cancellationToken) ? TaskView.Read(row) : null;
+    }
+}

@@ -1,0 +1,81 @@
+using System.Reflection;
+using Microsoft.AspNetCore.Http.HttpResults;
+using StackExchange.Redis;
+using Townhall.Api.Agents;
+using Townhall.ServiceDefaults.Health;
+using Townhall.ServiceDefaults.Redis;
+using Townhall.ServiceDefaults.Settings;
+
+namespace Townhall.Api.Town;
+
+internal static class TownEndpoints
+{
+    private const int AgentsShown = 1000;
+
+    private static readonly string s_version =
+        typeof(TownEndpoints).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0.0.0";
+
+    public static void AddTown(this IHostApplicationBuilder builder) =>
+        builder.Services.AddSingleton<TownStore>().AddSingleton<Uptime>();
+
+    public static void MapTown(this WebApplication app)
+    {
+        app.Services.GetRequiredService<Uptime>();
+        app.MapGet("/health", GetHealth).WithTags("Probes");
+        app.MapGet("/healthz", GetHealth).WithTags("Probes");
+        app.MapGet("/ready", GetReady).WithTags("Probes");
+        app.MapGet("/readyz", GetReady).WithTags("Probes");
+        app.MapGet("/v1/town", GetTown).WithTags("Town");
+        app.MapGet("/v1/status", GetStatus).WithTags("Town");
+    }
+
+    internal static Ok<HealthView> GetHealth(Uptime uptime, IHostApplicationLifetime host) => TypedResults.Ok(new HealthView(
+        "ok", s_version, uptime.Seconds, "production", "command", CognitionLive: false, "postgres",
+        host.ApplicationStopping.IsCancellationRequested));
+
+    internal static async Task<IResult> GetReady(
+        RedisDoor redis, DatabaseReadiness database, TownSettings town, CancellationToken cancellationToken)
+    {
+        var latency = await redis.PingAsync();
+        var stored = await database.IsReadyAsync(cancellationToken);
+        var away = (Redis: latency is null, Database: !stored) switch
+        {
+            (false, false) => null,
+            (true, false) => "Redis does not answer; work goes on through Postgres, more slowly.",
+            (false, true) => "The database does not answer.",
+            (true, true) => "Neither the database nor Redis answers.",
+        };
+        var view = new ReadyView(
+            away is null ? "ready" : "not_ready", latency is null ? "disconnected" : "connected",
+            latency is { } took ? Math.Round(took.TotalMilliseconds, 3) : null, stored ? "connected" : "disconnected",
+            // No mission outside its end: what the contract calls idle.
+            away is null ? "idle" : "unknown", town.Name, away);
+        return away is null ? TypedResults.Ok(view) : TypedResults.Json(view, TownhallJson.Default.ReadyView, statusCode: 503);
+    }
+
+    internal static Ok<TownView> GetTown(TownSettings town, IConfiguration configuration) =>
+        TypedResults.Ok(new TownView(town.Name, town.Root, RedisAddress(configuration)));
+
+    internal static async Task<Ok<StatusView>> GetStatus(
+        TownSettings town, IConfiguration configuration, TownStore store, AgentStore agents, CancellationToken cancellationToken)
+    {
+        var (tasks, workers) = await store.CountsAsync(cancellationToken);
+        return TypedResults.Ok(new StatusView(
+            town.Name, town.Root, RedisAddress(configuration), await agents.CountAsync(cancellationToken),
+            await agents.ListAsync(Guid.Empty, AgentsShown, cancellationToken), tasks, workers));
+    }
+
+    /// <summary>Where Redis is, without what opens it.</summary>
+    private static string RedisAddress(IConfiguration configuration) =>
+        configuration.GetConnectionString("redis") is { Length: > 0 } connection
+            ? $"redis://{string.Join(',', ConfigurationOptions.Parse(connection).EndPoints.Select(static end => end.ToString()))}"
+            : "";
+}
+
+/// <summary>Counts from the process's start, not from the first question.</summary>
+internal sealed class Uptime(TimeProvider clock)
+{
+    private readonly long _start = clock.GetTimestamp();
+
+    public long Seconds => (long)clock.GetElapsedTime(_start).TotalSeconds;
+}

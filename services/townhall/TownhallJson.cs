@@ -1,0 +1,38 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Townhall.Api.Agents;
+using Townhall.Api.Tasks;
+using Townhall.Api.Town;
+
+namespace Townhall.Api;
+
+/// <summary>Every JSON document of this service, read strictly and without reflection.</summary>
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
+    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+    AllowDuplicateProperties = false,
+    MaxDepth = 16)]
+[JsonSerializable(typeof(NewAgent))]
+[JsonSerializable(typeof(SpawnedAgent))]
+[JsonSerializable(typeof(AgentListView))]
+[JsonSerializable(typeof(NewAssignment))]
+[JsonSerializable(typeof(AssignedTask))]
+[JsonSerializable(typeof(TaskView))]
+[JsonSerializable(typeof(TownView))]
+[JsonSerializable(typeof(StatusView))]
+[JsonSerializable(typeof(HealthView))]
+[JsonSerializable(typeof(ReadyView))]
+[JsonSerializable(typeof(Contracts.Workers.AgentGrant))]
+internal sealed partial class TownhallJson : JsonSerializerContext
+{
+    /// <summary>Makes minimal APIs read and write with this context's rules.</summary>
+    public static void Configure(JsonSerializerOptions options)
+    {
+        options.TypeInfoResolverChain.Insert(0, Default);
+        options.PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower;
+        options.UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow;
+        options.AllowDuplicateProperties = false;
+        options.NumberHandling = JsonNumberHandling.Strict;
+        options.MaxDepth = 16;
+    }
+}
