@@ -1,0 +1,52 @@
+using Microsoft.Extensions.Logging;
+using Townhall.Contracts.Workers;
+using Townhall.Worker.Protocol;
+using Townhall.Worker.Registration;
+
+namespace Townhall.Worker.Directives;
+
+/// <summary>Keeps one long poll open for what people decide while work runs.</summary>
+internal sealed partial class DirectivePoll(
+    DispatcherClient dispatcher, Session session, Action<Directive> directed, TimeProvider clock, ILogger logger)
+{
+    private const int WaitMs = 25_000;
+
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        var backoff = new Backoff(TimeSpan.FromMilliseconds(200), TimeSpan.FromSeconds(10), clock);
+        var request = new DirectivesRequest(Guid.CreateVersion7(), WaitMs);
+        try
+        {
+            while (true)
+            {
+                switch (await dispatcher.DirectivesAsync(session.Token, request, cancellationToken))
+                {
+                    case Answer<DirectivesReply>.Given(var reply):
+                        backoff.Reset();
+                        Array.ForEach(reply.Directives, directed);
+                        request = new DirectivesRequest(Guid.CreateVersion7(), WaitMs);
+                        break;
+                    case Answer<DirectivesReply>.TokenRefused(var status):
+                        session.End(status);
+                        return;
+                    case Answer<DirectivesReply>.Refused(var status, var detail):
+                        LogRefused(status, detail);
+                        await backoff.PauseAsync(cancellationToken);
+                        request = new DirectivesRequest(Guid.CreateVersion7(), WaitMs);
+                        break;
+                    default:
+                        // The same id again: directives of a lost answer come once more instead of never.
+                        await backoff.PauseAsync(cancellationToken);
+                        break;
+                }
+            }
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // The session is over.
+        }
+    }
+
+    [LoggerMessage(LogLevel.Warning, "The dispatcher refused to give directives ({Status}: {Detail}); asking again")]
+    private partial void LogRefused(int status, string detail);
+}
