@@ -3,7 +3,7 @@ namespace Townhall.Contracts.Ids;
 /// <summary>Names one piece of work. UUIDv7: ids sort by the moment of acceptance.</summary>
 public readonly record struct TaskId(Guid Value)
 {
-    public static TaskId New() => new(Guid.CreateVersion7());
+    public static TaskId New() => new(TimeOrdered.Next());
 
     public override string ToString() => Value.ToString("D");
 }
@@ -11,7 +11,7 @@ public readonly record struct TaskId(Guid Value)
 /// <summary>Names one durable agent. Never used again, also after the agent was pruned.</summary>
 public readonly record struct AgentId(Guid Value)
 {
-    public static AgentId New() => new(Guid.CreateVersion7());
+    public static AgentId New() => new(TimeOrdered.Next());
 
     public override string ToString() => Value.ToString("D");
 }
@@ -19,7 +19,7 @@ public readonly record struct AgentId(Guid Value)
 /// <summary>Names one start of one worker process (its incarnation); the next start has another.</summary>
 public readonly record struct WorkerId(Guid Value)
 {
-    public static WorkerId New() => new(Guid.CreateVersion7());
+    public static WorkerId New() => new(TimeOrdered.Next());
 
     public override string ToString() => Value.ToString("D");
 }

@@ -1,0 +1,164 @@
+using Townhall.Contracts.Workers;
+using Townhall.Testing;
+
+namespace Townhall.Dispatcher.Tests.Settling;
+
+public sealed class SettleTests(PostgresServer postgres) : IClassFixture<PostgresServer>
+{
+    [Fact]
+    public async Task A_result_is_recorded_once_and_a_repeat_gets_the_same_answer()
+    {
+        var deadline = Deadline.Usual();
+        await using var database = await postgres.CreateDatabaseAsync(deadline);
+        var (seed, agent, worker) = await TownAsync(database, deadline);
+        await seed.TasksAsync(agent, 1, deadline);
+        var lease = Assert.Single(await seed.ClaimAsync(worker, 1, deadline, agent));
+        var end = Seed.End(worker, lease);
+        Assert.Equal("recorded", (await seed.Settling.SettleAsync([end], deadline))[0].Verdict);
+        Assert.Equal("recorded", (await seed.Settling.SettleAsync([end], deadline))[0].Verdict);
+        Assert.Equal(1L, await database.ScalarAsync<long>("SELECT count(*) FROM task_history WHERE state = 'completed' AND result = 'done'", deadline));
+        Assert.Equal(0L, await database.ScalarAsync<long>("SELECT count(*) FROM task", deadline));
+        await seed.HoldsAsync(deadline);
+    }
+
+    [Fact]
+    public async Task A_failing_task_is_tried_as_often_as_allowed_and_then_failed()
+    {
+        var deadline = Deadline.Usual();
+        await using var database = await postgres.CreateDatabaseAsync(deadline);
+        var seed = new Seed(database);
+        var agent = await seed.AgentAsync("a", deadline, attempts: 3);
+        var worker = await seed.WorkerAsync(deadline);
+        await seed.TasksAsync(agent, 1, deadline);
+        var verdicts = new List<string>();
+        for (var attempt = 1; attempt <= 3; attempt++)
+        {
+            await database.ExecuteAsync("UPDATE task SET due = true, available_at = now()", deadline);
+            var lease = Assert.Single(await seed.ClaimAsync(worker, 1, deadline, agent));
+            Assert.Equal(attempt, lease.Epoch);
+            var end = Seed.End(worker, lease, "failed", exit: 1);
+            verdicts.Add((await seed.Settling.SettleAsync([end], deadline))[0].Verdict);
+            Assert.Equal(verdicts[^1], (await seed.Settling.SettleAsync([end], deadline))[0].Verdict);
+            await seed.HoldsAsync(deadline);
+        }
+
+        Assert.Equal(["retrying", "retrying", "recorded"], verdicts);
+        Assert.Equal("failed|1|exit_code|3", await database.ScalarAsync<string>(
+            "SELECT state || '|' || exit_code || '|' || failure_code || '|' || failures FROM task_history", deadline));
+    }
+
+    [Fact]
+    public async Task A_released_task_is_offered_again_at_once_and_costs_no_attempt()
+    {
+        var deadline = Deadline.Usual();
+        await using var database = await postgres.CreateDatabaseAsync(deadline);
+        var (seed, agent, worker) = await TownAsync(database, deadline);
+        await seed.TasksAsync(agent, 1, deadline);
+        var lease = Assert.Single(await seed.ClaimAsync(worker, 1, deadline, agent));
+        Assert.Equal("released", (await seed.Settling.SettleAsync([Seed.End(worker, lease, "released", exit: null)], deadline))[0].Verdict);
+        var again = Assert.Single(await seed.ClaimAsync(worker, 1, deadline, agent));
+        Assert.Equal(2, again.Epoch);
+        Assert.Equal("recorded", (await seed.Settling.SettleAsync([Seed.End(worker, again)], deadline))[0].Verdict);
+        await seed.HoldsAsync(deadline);
+    }
+
+    [Fact]
+    public async Task A_result_of_a_replaced_attempt_changes_nothing_and_is_kept_as_evidence()
+    {
+        var deadline = Deadline.Usual();
+        await using var database = await postgres.CreateDatabaseAsync(deadline);
+        var (seed, agent, worker) = await TownAsync(database, deadline);
+        await seed.TasksAsync(agent, 1, deadline);
+        var old = Assert.Single(await seed.ClaimAsync(worker, 1, deadline, agent));
+        await ExpireAsync(database, seed, deadline);
+        var other = await seed.WorkerAsync(deadline);
+        var current = Assert.Single(await seed.ClaimAsync(other, 1, deadline, agent));
+
+        Assert.Equal("lost", (await seed.Leases.RenewAsync(worker.Id, [Ref(old)], deadline))[0].Verdict);
+        Assert.Equal("stale", (await seed.Settling.SettleAsync([Seed.End(worker, old)], deadline))[0].Verdict);
+        Assert.Equal("held", (await seed.Leases.RenewAsync(other.Id, [Ref(current)], deadline))[0].Verdict);
+        Assert.Equal("recorded", (await seed.Settling.SettleAsync([Seed.End(other, current)], deadline))[0].Verdict);
+        Assert.Equal(1L, await database.ScalarAsync<long>("SELECT count(*) FROM ledger_pending WHERE action = 'ResultRefused'", deadline));
+        Assert.Equal(2, await database.ScalarAsync<int>("SELECT attempt FROM task_history", deadline));
+        await seed.HoldsAsync(deadline);
+    }
+
+    [Fact]
+    public async Task A_late_result_counts_as_long_as_no_newer_attempt_was_leased()
+    {
+        var deadline = Deadline.Usual();
+        await using var database = await postgres.CreateDatabaseAsync(deadline);
+        var (seed, agent, worker) = await TownAsync(database, deadline);
+        await seed.TasksAsync(agent, 1, deadline);
+        var lease = Assert.Single(await seed.ClaimAsync(worker, 1, deadline, agent));
+        await ExpireAsync(database, seed, deadline);
+        Assert.Equal("recorded", (await seed.Settling.SettleAsync([Seed.End(worker, lease)], deadline))[0].Verdict);
+        Assert.Empty(await seed.ClaimAsync(worker, 1, deadline, agent));
+        await seed.HoldsAsync(deadline);
+    }
+
+    [Fact]
+    public async Task Another_worker_cannot_settle_or_renew_a_lease_that_is_not_its_own()
+    {
+        var deadline = Deadline.Usual();
+        await using var database = await postgres.CreateDatabaseAsync(deadline);
+        var (seed, agent, worker) = await TownAsync(database, deadline);
+        await seed.TasksAsync(agent, 1, deadline);
+        var lease = Assert.Single(await seed.ClaimAsync(worker, 1, deadline, agent));
+        var thief = await seed.WorkerAsync(deadline);
+        Assert.Equal("stale", (await seed.Settling.SettleAsync([Seed.End(thief, lease)], deadline))[0].Verdict);
+        Assert.Equal("lost", (await seed.Leases.RenewAsync(thief.Id, [Ref(lease)], deadline))[0].Verdict);
+        Assert.Equal(1L, await database.ScalarAsync<long>("SELECT count(*) FROM task WHERE state = 'running'", deadline));
+        await seed.HoldsAsync(deadline);
+    }
+
+    [Fact]
+    public async Task A_task_whose_workers_are_lost_three_times_is_dead_with_evidence()
+    {
+        var deadline = Deadline.Usual();
+        await using var database = await postgres.CreateDatabaseAsync(deadline);
+        var (seed, agent, worker) = await TownAsync(database, deadline);
+        await seed.TasksAsync(agent, 1, deadline);
+        for (var i = 0; i < 3; i++)
+        {
+            Assert.Single(await seed.ClaimAsync(worker, 1, deadline, agent));
+            await ExpireAsync(database, seed, deadline);
+            await seed.HoldsAsync(deadline);
+        }
+
+        Assert.Empty(await seed.ClaimAsync(worker, 1, deadline, agent));
+        Assert.Equal("dead|workers_lost|3", await database.ScalarAsync<string>(
+            "SELECT state || '|' || failure_code || '|' || crashes FROM task_history", deadline));
+    }
+
+    [Fact]
+    public async Task After_an_outage_of_its_own_the_reaper_waits_a_lease_before_it_expires_anything()
+    {
+        var deadline = Deadline.Usual();
+        await using var database = await postgres.CreateDatabaseAsync(deadline);
+        var seed = new Seed(database);
+        await database.ExecuteAsync(
+            $"INSERT INTO leader (town, duty, holder, epoch, until) VALUES ('{seed.Town.Name}', 'dispatch', gen_random_uuid(), 7, now())", deadline);
+        var reaper = new Duties.DutyStores(database, seed.Town).Reaper;
+        Assert.False(await reaper.BeginAsync(7, deadline));
+        await database.ExecuteAsync("UPDATE leader SET hold_until = now()", deadline);
+        Assert.True(await reaper.BeginAsync(7, deadline));
+        await database.ExecuteAsync("UPDATE leader SET turned_at = now() - interval '1 minute'", deadline);
+        Assert.False(await reaper.BeginAsync(7, deadline));
+        Assert.False(await reaper.BeginAsync(6, deadline));
+    }
+
+    private static LeaseRef Ref(Lease lease) => new(lease.TaskId, lease.Epoch, lease.Token);
+
+    private static async Task<(Seed Seed, Guid Agent, Dispatcher.Workers.KnownWorker Worker)> TownAsync(TestDatabase database, CancellationToken deadline)
+    {
+        var seed = new Seed(database);
+        return (seed, await seed.AgentAsync("a", deadline), await seed.WorkerAsync(deadline));
+    }
+
+    private static async Task ExpireAsync(TestDatabase database, Seed seed, CancellationToken deadline)
+    {
+        await database.ExecuteAsync("UPDATE task SET lease_until = now() - interval '1 second' WHERE state = 'running'", deadline);
+        Assert.Single(await new Duties.DutyStores(database, seed.Town).Reaper.ExpireAsync(deadline));
+    }
+}
