@@ -27,6 +27,37 @@ public sealed class LedgerReader(NpgsqlDataSource database)
         return entries;
     }
 
+    /// <summary>Up to <paramref name="most"/> entries behind <paramref name="after"/> and not behind <paramref name="upTo"/> that a filter lets through, oldest first.</summary>
+    /// <remarks>Fewer than <paramref name="most"/> means that there are no others up to <paramref name="upTo"/>.</remarks>
+    public async Task<IReadOnlyList<LedgerEntry>> BetweenAsync(
+        string town, long after, long upTo, LedgerFilter filter, int most, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand();
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town });
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = after });
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = upTo });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = most });
+        command.CommandText =
+            $"SELECT {Columns} FROM ledger WHERE town = $1 AND seq > $2 AND seq <= $3{filter.Conditions(command.Parameters)} ORDER BY seq LIMIT $4";
+        var entries = new List<LedgerEntry>();
+        await using var row = await command.ExecuteReaderAsync(cancellationToken);
+        while (await row.ReadAsync(cancellationToken))
+        {
+            entries.Add(Read(row));
+        }
+
+        return entries;
+    }
+
+    /// <summary>The first position that is still online; one behind the head when none is.</summary>
+    public async Task<long> OldestAsync(string town, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand(
+            "SELECT coalesce((SELECT seq FROM ledger WHERE town = $1 ORDER BY seq LIMIT 1), (SELECT seq + 1 FROM ledger_head WHERE town = $1), 1)");
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town });
+        return (long)(await command.ExecuteScalarAsync(cancellationToken))!;
+    }
+
     /// <summary>The whole chain in bounded pages, for verification and export.</summary>
     public async IAsyncEnumerable<LedgerEntry> AllAsync(string town, [EnumeratorCancellation] CancellationToken cancellationToken)
     {

@@ -1,0 +1,70 @@
+using Npgsql;
+using Townhall.ServiceDefaults.Settings;
+
+namespace Townhall.Scaler.Demand;
+
+/// <summary>Whether a reading counts agents by state, which costs a look at each of them.</summary>
+internal enum AgentCounting
+{
+    Skip,
+    Count,
+}
+
+/// <summary>Reads the demand in one statement, so that its numbers belong together.</summary>
+internal sealed class DemandStore(NpgsqlDataSource database, TownSettings town)
+{
+    private const int AgentsMost = 10_000;
+
+    /// <summary>A worker that has been silent for so long and holds no lease is nobody: four of its long polls.</summary>
+    private static readonly TimeSpan Silence = TimeSpan.FromSeconds(120);
+
+    /// <exception cref="NpgsqlException">The database failed.</exception>
+    public async Task<TownDemand> ReadAsync(AgentCounting counting, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("""
+            WITH live AS MATERIALIZED (
+                SELECT w.id, w.state
+                FROM worker w
+                WHERE w.town = $1 AND w.state IN ('active', 'draining')
+                  AND (w.seen_at > now() - $2 OR EXISTS (
+                        SELECT 1 FROM task t WHERE t.lease_worker = w.id AND t.state = 'running' AND t.lease_until > now()))
+            ), ready AS MATERIALIZED (
+                SELECT agent_id, startable FROM ready_agents($1, NULL, $3)
+            ), seen AS (
+                -- Only an agent that would be cold needs the probe for work: every other state is known without it.
+                SELECT agent_state(a.control, a.running, CASE WHEN a.control = 'active' AND a.running = 0 AND NOT r.recent
+                           THEN EXISTS (SELECT 1 FROM task t WHERE t.agent_id = a.id AND t.state = 'assigned' AND t.due)
+                           ELSE false END, a.last_active_at IS NOT NULL, r.recent) AS state
+                FROM agent a
+                CROSS JOIN LATERAL (
+                    SELECT $4 = interval '0' OR now() - greatest(a.created_at, coalesce(a.last_active_at, a.created_at)) < $4 AS recent) r
+                WHERE $5 AND a.town = $1
+            )
+            SELECT now(), coalesce(c.pending, 0), coalesce(c.assigned, 0), coalesce(c.running, 0),
+                   (SELECT coalesce(sum(startable), 0)::bigint FROM ready),
+                   (SELECT extract(epoch FROM now() - min(first.available_at))::float8
+                    FROM ready CROSS JOIN LATERAL (
+                        SELECT t.available_at FROM task t WHERE t.agent_id = ready.agent_id AND t.state = 'assigned' AND t.due
+                        ORDER BY t.priority DESC, t.id LIMIT 1) first),
+                   (SELECT count(*)::int FROM live WHERE state = 'active'),
+                   (SELECT count(*)::int FROM live WHERE state = 'draining'),
+                   (SELECT count(*)::int FROM live JOIN task t ON t.lease_worker = live.id AND t.state = 'running'
+                    WHERE live.state = 'draining'),
+                   (SELECT count(*) FROM seen WHERE state IN ('starting', 'idle', 'working', 'paused', 'draining')),
+                   (SELECT count(*) FROM seen WHERE state = 'cold')
+            FROM (SELECT $1 AS town) this
+            LEFT JOIN task_count_now c ON c.town = this.town
+            """);
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
+        command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = Silence });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = AgentsMost });
+        command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = town.IdleTimeout });
+        command.Parameters.Add(new NpgsqlParameter<bool> { TypedValue = counting == AgentCounting.Count });
+        await using var row = await command.ExecuteReaderAsync(cancellationToken);
+        await row.ReadAsync(cancellationToken);
+        return new TownDemand(
+            row.GetDateTime(0), row.GetInt64(1), row.GetInt64(2), row.GetInt64(3), row.GetInt64(4),
+            row.IsDBNull(5) ? null : Math.Max(0, row.GetDouble(5)), row.GetInt32(6), row.GetInt32(7), row.GetInt32(8),
+            counting == AgentCounting.Count ? new AgentCounts(row.GetInt64(9), row.GetInt64(10)) : null);
+    }
+}

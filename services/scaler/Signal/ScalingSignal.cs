@@ -1,0 +1,88 @@
+using Npgsql;
+using Townhall.Scaler.Demand;
+using Townhall.ServiceDefaults.Settings;
+
+namespace Townhall.Scaler.Signal;
+
+/// <param name="AskedAt">When the reading was begun, on this process' own clock.</param>
+internal sealed record ScalingReading(TownDemand Demand, AgentCounts Agents, ScalingDecision Decision, int RecommendedWorkers, long AskedAt);
+
+/// <summary>The signal that all callers share: read at most once a second, and never older than 5 s when it is given.</summary>
+internal sealed partial class ScalingSignal(
+    DemandStore store, WorkBell bell, TownSettings town, SignalSettings settings, TimeProvider clock, ILogger<ScalingSignal> logger)
+{
+    private static readonly TimeSpan Fresh = TimeSpan.FromSeconds(1);
+
+    /// <summary>After a ring the last reading may be wrong already; under constant ringing this bounds the queries.</summary>
+    private static readonly TimeSpan FreshAfterRing = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan OldMost = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ReadDeadline = TimeSpan.FromSeconds(2);
+    private readonly QuietWindow _quiet = new(settings.QuietWindow, clock);
+    private readonly Lock _gate = new();
+    private Task _refresh = Task.CompletedTask;
+    private ScalingReading? _last;
+    private long _triedAt;
+    private long _ringsSeen = -1;
+    private bool _failing;
+
+    public ScalingLimits Limits { get; } = new(town.MaxAgents, town.MaxWorkers, town.WorkerSlots);
+
+    /// <returns>A reading at most 5 s old, or null when none could be had: an outage is not zero.</returns>
+    public async Task<ScalingReading?> ReadAsync(CancellationToken cancellationToken)
+    {
+        await Refreshed().WaitAsync(cancellationToken);
+        return _last is { } last && clock.GetElapsedTime(last.AskedAt) <= OldMost ? last : null;
+    }
+
+    public TimeSpan AgeOf(ScalingReading reading) => clock.GetElapsedTime(reading.AskedAt);
+
+    private Task Refreshed()
+    {
+        lock (_gate)
+        {
+            var since = _triedAt == 0 ? TimeSpan.MaxValue : clock.GetElapsedTime(_triedAt);
+            if (_refresh.IsCompleted && (since >= Fresh || (since >= FreshAfterRing && bell.Rings != _ringsSeen)))
+            {
+                _triedAt = clock.GetTimestamp();
+                _ringsSeen = bell.Rings;
+
+                // Nobody's request owns it: the one that began it may go while others wait for it.
+                _refresh = RefreshAsync();
+            }
+
+            return _refresh;
+        }
+    }
+
+    private async Task RefreshAsync()
+    {
+        var askedAt = clock.GetTimestamp();
+        using var deadline = new CancellationTokenSource(ReadDeadline, clock);
+        try
+        {
+            var demand = await store.ReadAsync(AgentCounting.Count, deadline.Token);
+            var decision = ScalingDecision.From(demand, demand.Agents!, Limits);
+            _last = new ScalingReading(demand, demand.Agents!, decision, _quiet.Observe(decision.WantedWorkers), askedAt);
+            if (_failing)
+            {
+                _failing = false;
+                LogBack();
+            }
+        }
+        catch (Exception away) when (away is NpgsqlException or OperationCanceledException or TimeoutException)
+        {
+            // The caller finds the last reading too old and says 503.
+            if (!_failing)
+            {
+                _failing = true;
+                LogAway(away.GetType().Name);
+            }
+        }
+    }
+
+    [LoggerMessage(LogLevel.Warning, "The database does not answer ({Reason}); the signal says 503 until it does")]
+    private partial void LogAway(string reason);
+
+    [LoggerMessage(LogLevel.Information, "The database answers again")]
+    private partial void LogBack();
+}

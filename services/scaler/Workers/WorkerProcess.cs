@@ -1,0 +1,93 @@
+using System.Diagnostics;
+
+namespace Townhall.Scaler.Workers;
+
+/// <summary>One worker that this process started. The worker does not depend on it: it has its own session and its own log.</summary>
+internal sealed class WorkerProcess : IDisposable
+{
+    // The shell opens the log and becomes the worker: every exec keeps the process id. A session of its own keeps
+    // signals to ours away, and a file, unlike a pipe, neither fills nor breaks when this process is gone.
+    private const string Launch = "log=$1; shift; exec setsid -- \"$@\" >>\"$log\" 2>&1";
+    private readonly Process _process;
+
+    private WorkerProcess(Process process, Guid worker, int number, long startedAt)
+    {
+        _process = process;
+        Worker = worker;
+        Number = number;
+        StartedAt = startedAt;
+    }
+
+    /// <summary>What the worker calls its incarnation: the id of its row once it has registered.</summary>
+    public Guid Worker { get; }
+
+    /// <summary>Its place among the workers started here, from 1; names its log.</summary>
+    public int Number { get; }
+
+    public long StartedAt { get; }
+
+    public int Pid => _process.Id;
+
+    public bool HasExited => _process.HasExited;
+
+    public int ExitCode => _process.ExitCode;
+
+    /// <summary>Starts a worker and hands it its key over its standard input.</summary>
+    /// <param name="exited">Called once, on some thread, when it has ended.</param>
+    /// <exception cref="IOException">The key cannot be read.</exception>
+    /// <exception cref="System.ComponentModel.Win32Exception">No process could be made.</exception>
+    public static WorkerProcess Start(WorkerCommand command, Guid worker, int number, string log, Action exited, TimeProvider clock)
+    {
+        var key = File.ReadAllText(command.KeyFile);
+        var start = new ProcessStartInfo("/bin/sh")
+        {
+            RedirectStandardInput = true,
+            WorkingDirectory = "/",
+        };
+        foreach (var argument in (IEnumerable<string>)["-c", Launch, "worker", log, .. command.Vector])
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        start.Environment.Clear();
+        foreach (var (name, value) in command.Environment)
+        {
+            start.Environment[name] = value;
+        }
+
+        start.Environment["TOWN_WORKER_INCARNATION"] = worker.ToString("D");
+        var process = new Process { StartInfo = start, EnableRaisingEvents = true };
+        process.Exited += (_, _) => exited();
+        process.Start();
+        Hand(process, key);
+        return new WorkerProcess(process, worker, number, clock.GetTimestamp());
+    }
+
+    /// <summary>Ends a worker that never registered, so that it holds nothing.</summary>
+    public void Kill()
+    {
+        try
+        {
+            _process.Kill();
+        }
+        catch (InvalidOperationException)
+        {
+            // It has just ended by itself.
+        }
+    }
+
+    public void Dispose() => _process.Dispose();
+
+    private static void Hand(Process process, string key)
+    {
+        try
+        {
+            process.StandardInput.Write(key);
+            process.StandardInput.Close();
+        }
+        catch (IOException)
+        {
+            // It ended before it read its key; its exit will be told, and so will the reason in its log.
+        }
+    }
+}
