@@ -11,6 +11,9 @@ internal sealed partial class DirectivePoll(
 {
     private const int WaitMs = 25_000;
 
+    // A directive may be repeated until it had its effect, and ending a process takes a moment.
+    private static readonly TimeSpan AfterDirectives = TimeSpan.FromMilliseconds(100);
+
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         var backoff = new Backoff(TimeSpan.FromMilliseconds(200), TimeSpan.FromSeconds(10), clock);
@@ -24,6 +27,11 @@ internal sealed partial class DirectivePoll(
                     case Answer<DirectivesReply>.Given(var reply):
                         backoff.Reset();
                         Array.ForEach(reply.Directives, directed);
+                        if (reply.Directives.Length > 0)
+                        {
+                            await Task.Delay(AfterDirectives, clock, cancellationToken);
+                        }
+
                         request = new DirectivesRequest(Guid.CreateVersion7(), WaitMs);
                         break;
                     case Answer<DirectivesReply>.TokenRefused(var status):

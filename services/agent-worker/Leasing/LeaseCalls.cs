@@ -10,6 +10,9 @@ internal sealed partial class LeaseCalls(DispatcherClient dispatcher, Session se
 {
     private static readonly TimeSpan LongestRenewal = TimeSpan.FromSeconds(5);
 
+    // An outage is said once, not four times a second.
+    private bool _complained;
+
     /// <summary>What a lease call brought: the reply, and when its first request was sent.</summary>
     public sealed record Leased(LeaseReply Reply, long SentAt);
 
@@ -58,14 +61,17 @@ internal sealed partial class LeaseCalls(DispatcherClient dispatcher, Session se
         switch (await dispatcher.RenewAsync(session.Token, new RenewRequest(Guid.CreateVersion7(), leases), deadline, cancellationToken))
         {
             case Answer<RenewReply>.Given(var reply):
+                _complained = false;
                 return (reply, sentAt);
             case Answer<RenewReply>.TokenRefused(var status):
                 session.End(status);
                 return null;
-            case Answer<RenewReply>.Refused(var status, var detail):
+            case Answer<RenewReply>.Refused(var status, var detail) when !_complained:
+                _complained = true;
                 LogRenewRefused(status, detail);
                 return null;
-            case Answer<RenewReply>.Unknown(var reason):
+            case Answer<RenewReply>.Unknown(var reason) when !_complained:
+                _complained = true;
                 LogNotRenewed(leases.Length, reason);
                 return null;
             default:

@@ -11,6 +11,7 @@ internal sealed partial class OutputUploads(
     DispatcherClient dispatcher, Session session, Action<LeaseRef> lost, TimeProvider clock, ILogger logger)
 {
     private const int CallBytes = 1024 * 1024;
+    private const int CallChunks = 64;
     private const int EagerBytes = 64 * 1024;
     private static readonly TimeSpan Coalesce = TimeSpan.FromMilliseconds(150);
 
@@ -66,7 +67,7 @@ internal sealed partial class OutputUploads(
         var room = CallBytes;
         foreach (var buffer in _open.Values)
         {
-            if (room > 0 && buffer.Next(room) is { } chunk)
+            if (room > 0 && chunks.Count < CallChunks && buffer.Next(room) is { } chunk)
             {
                 chunks.Add(chunk);
                 room -= chunk.Bytes.Length;

@@ -108,7 +108,7 @@ internal sealed partial class CommandRuntime(CommandHost host, OutputUploads upl
         try
         {
             var running = await RunningCommand.StartAsync(
-                launch, sandbox, environment, input, lease, output, TaskLimits.BlobBytes, host.Children, host.Clock);
+                launch, sandbox, environment, input, lease, output, TaskLimits.BlobBytes, host.User, host.Children, host.Clock);
             host.Warden.Guard(running.Tree, sandbox.Shape, lease);
             attempt.Attach(running.Tree, folders);
 
@@ -167,7 +167,7 @@ internal sealed partial class CommandRuntime(CommandHost host, OutputUploads upl
         var (code, detail) = Failure.Of(attempt.Lease, ending, status, ran, sandbox, text.Inline);
         return new AttemptResult(
             attempt.Reference, code is null ? AttemptOutcomes.Completed : AttemptOutcomes.Failed, ran ? status.AsShellCode : null,
-            text.Inline, blob, text.Bytes, code, detail, sandbox.Name, attempt.Ran.TotalMilliseconds, printed);
+            text.Inline, blob, text.Bytes, code, Results.Detail(detail), sandbox.Name, attempt.Ran.TotalMilliseconds, printed);
     }
 
     private static AttemptResult Ended(Attempt attempt, EndReason reason, ExitStatus? status, long printed, string sandbox) =>

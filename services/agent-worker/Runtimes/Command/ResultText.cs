@@ -43,13 +43,18 @@ internal sealed record ResultText(string Inline, byte[]? Whole, long Bytes)
             return text;
         }
 
-        var buffer = new byte[bytes];
-        Replacing.GetEncoder().Convert(text, buffer, flush: false, out var used, out _, out _);
-        if (used > 0 && char.IsHighSurrogate(text[used - 1]))
+        var (length, room) = (0, bytes);
+        foreach (var rune in text.EnumerateRunes())
         {
-            used--;
+            room -= rune.Utf8SequenceLength;
+            if (room < 0)
+            {
+                break;
+            }
+
+            length += rune.Utf16SequenceLength;
         }
 
-        return text[..used];
+        return text[..length];
     }
 }

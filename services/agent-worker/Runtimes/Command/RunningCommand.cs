@@ -33,7 +33,7 @@ internal sealed class RunningCommand
     /// <exception cref="SpawnException">It could not be started.</exception>
     public static async Task<RunningCommand> StartAsync(
         Launch launch, ISandbox sandbox, IReadOnlyList<KeyValuePair<string, string>> environment, string inputFile, Lease lease,
-        OutputBuffer output, int captureBytes, ChildProcesses children, TimeProvider clock)
+        OutputBuffer output, int captureBytes, CommandUser? user, ChildProcesses children, TimeProvider clock)
     {
         // Standard input is a file, not a pipe: nobody has to feed it, and a command that never reads it blocks nobody.
         var input = Libc.Open(inputFile, Libc.ReadOnly | Libc.CloseOnExec);
@@ -45,6 +45,13 @@ internal sealed class RunningCommand
         var (outRead, outWrite) = Libc.Pipe();
         var (errRead, errWrite) = Libc.Pipe();
         var (reportRead, reportWrite) = Libc.Pipe();
+        if (user is not null)
+        {
+            // Programs open /dev/stdout by name, and that asks for the right to open the pipe, which began as ours.
+            _ = Libc.ChangeOwner(outWrite, user.Uid, user.Gid);
+            _ = Libc.ChangeOwner(errWrite, user.Uid, user.Gid);
+        }
+
         try
         {
             List<int> inherited = sandbox.ReportsStart ? [input, outWrite, errWrite, reportWrite] : [input, outWrite, errWrite];
