@@ -79,11 +79,16 @@ public sealed class LedgerReader(NpgsqlDataSource database)
     }
 
     /// <summary>Where the town's chain stands; 0 for an empty one.</summary>
-    public async Task<long> HeadAsync(string town, CancellationToken cancellationToken)
+    public async Task<long> HeadAsync(string town, CancellationToken cancellationToken) =>
+        (await CheckpointAsync(town, cancellationToken)).Seq;
+
+    /// <summary>Where the town's chain stands, with the hash of that entry; 0 and the genesis hash for an empty one.</summary>
+    public async Task<(long Seq, byte[] Hash)> CheckpointAsync(string town, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand("SELECT seq FROM ledger_head WHERE town = $1");
+        await using var command = database.CreateCommand("SELECT seq, hash FROM ledger_head WHERE town = $1");
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town });
-        return await command.ExecuteScalarAsync(cancellationToken) is long seq ? seq : 0;
+        await using var row = await command.ExecuteReaderAsync(cancellationToken);
+        return await row.ReadAsync(cancellationToken) ? (row.GetInt64(0), row.GetFieldValue<byte[]>(1)) : (0, LedgerHash.Genesis);
     }
 
     internal static LedgerEntry Read(NpgsqlDataReader row) => new(

@@ -10,6 +10,7 @@ public static class Actions
     public const string TaskFailed = "TaskFailed";
     public const string TaskRetried = "TaskRetried";
     public const string TaskReleased = "TaskReleased";
+    public const string TaskCancelRequested = "TaskCancelRequested";
     public const string TaskCancelled = "TaskCancelled";
     public const string TaskDead = "TaskDead";
     public const string LeaseExpired = "LeaseExpired";

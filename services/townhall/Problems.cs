@@ -7,6 +7,9 @@ internal static class Problems
 {
     public static Refusal TaskNotFound(string id) => new(404, "task_not_found", $"There is no task {CommonRefusals.Printable(id)}.");
 
+    public static Refusal TaskEnded(string id, string state) =>
+        new(409, "task_ended", $"Task {id} already ended as {state}.");
+
     public static Refusal AgentNotFound(string reference) => new(404, "agent_not_found", $"There is no agent {CommonRefusals.Printable(reference)}.");
 
     public static Refusal AgentAmbiguous(string reference) =>

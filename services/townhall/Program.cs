@@ -1,5 +1,6 @@
 using Townhall.Api;
 using Townhall.Api.Agents;
+using Townhall.Api.LedgerPages;
 using Townhall.Api.Output;
 using Townhall.Api.Tasks;
 using Townhall.Api.Town;
@@ -17,6 +18,7 @@ return await Extensions.RunServiceAsync("townhall", () =>
     builder.AddTasks();
     builder.AddOutput();
     builder.AddTown();
+    builder.AddLedgerPages();
 
     var app = builder.Build();
     app.UseProblemDocuments();
@@ -28,5 +30,6 @@ return await Extensions.RunServiceAsync("townhall", () =>
     app.MapAgents();
     app.MapTasks();
     app.MapOutput();
+    app.MapLedgerPages();
     return app;
 });

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Townhall.Api.Agents;
+using Townhall.Api.LedgerPages;
 using Townhall.Api.Tasks;
 using Townhall.Api.Town;
 
@@ -22,6 +23,7 @@ namespace Townhall.Api;
 [JsonSerializable(typeof(StatusView))]
 [JsonSerializable(typeof(HealthView))]
 [JsonSerializable(typeof(ReadyView))]
+[JsonSerializable(typeof(LedgerPageView))]
 [JsonSerializable(typeof(Contracts.Workers.AgentGrant))]
 internal sealed partial class TownhallJson : JsonSerializerContext
 {

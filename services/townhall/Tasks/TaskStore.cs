@@ -74,4 +74,15 @@ internal sealed class TaskStore(NpgsqlDataSource database, TownSettings town)
         await using var row = await command.ExecuteReaderAsync(cancellationToken);
         return await row.ReadAsync(cancellationToken) ? TaskView.Read(row) : null;
     }
+
+    /// <summary>Withdraws a task.</summary>
+    /// <returns>Where it stands now: <c>cancelled</c>, <c>running</c> (its worker will end it), or the state it had ended in; null when there is none.</returns>
+    public async Task<string?> CancelAsync(TaskId id, string actor, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("SELECT cancel_task($1, $2, $3)");
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
+        command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = id.Value });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = actor });
+        return await command.ExecuteScalarAsync(cancellationToken) as string;
+    }
 }
