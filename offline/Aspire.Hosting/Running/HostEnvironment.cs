@@ -38,12 +38,14 @@ internal static class HostEnvironment
         return inherited;
     }
 
-    /// <summary>The little that a database server needs; no settings of ours, and messages in one language.</summary>
-    public static Dictionary<string, string> ForServer(string hostId) => new()
+    /// <summary>
+    /// The little that a database server needs; no settings of ours, and messages in one language. It does not carry the
+    /// host's id either: a server is found by its pid file and ends by its own signal, never in a sweep.
+    /// </summary>
+    public static Dictionary<string, string> ForServer() => new()
     {
         ["PATH"] = Environment.GetEnvironmentVariable("PATH") ?? "/usr/local/bin:/usr/bin:/bin",
         ["LC_ALL"] = "C",
         ["TZ"] = "UTC",
-        [HostIdVariable] = hostId,
     };
 }

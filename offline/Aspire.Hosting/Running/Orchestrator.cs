@@ -129,8 +129,8 @@ internal sealed class Orchestrator(
 
     private ILaunch Launch(IResource resource) => resource switch
     {
-        RedisResource redis => new RedisLaunch(redis, _town!.Data, _hostId, clock),
-        PostgresServerResource postgres => new PostgresLaunch(postgres, _town!.Data, _hostId, _town.Spawner, _town.Console, clock),
+        RedisResource redis => new RedisLaunch(redis, _town!.Data, clock),
+        PostgresServerResource postgres => new PostgresLaunch(postgres, _town!.Data, _town.Spawner, _town.Console, clock),
         ProjectResource project => new ProjectLaunch(project, builder, _town!.Data, _hostId, _http),
         _ => throw new NotSupportedException($"This host does not know how to run {resource.GetType().Name} '{resource.Name}'."),
     };

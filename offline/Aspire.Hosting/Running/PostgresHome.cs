@@ -73,7 +73,7 @@ internal sealed record PostgresHome(string Directory, UserAccount? Owner)
     {
         var test = await ChildProcess.StartAsync(
             spawner,
-            new LaunchPlan("test", ["-w", directory], "/") { Environment = HostEnvironment.ForServer(hostId: ""), RunAs = owner },
+            new LaunchPlan("test", ["-w", directory], "/") { Environment = HostEnvironment.ForServer(), RunAs = owner },
             static _ => { });
         return await test.Exited.WaitAsync(cancellationToken) == 0;
     }

@@ -6,7 +6,7 @@ namespace Aspire.Hosting.Running;
 
 /// <summary>Runs a local Postgres: loopback only, passwords by SCRAM, checksums, every commit on disk.</summary>
 internal sealed class PostgresLaunch(
-    PostgresServerResource postgres, DataDirectory data, string hostId, Spawner spawner, HostConsole console, TimeProvider clock)
+    PostgresServerResource postgres, DataDirectory data, Spawner spawner, HostConsole console, TimeProvider clock)
     : ILaunch
 {
     private PostgresHome? _home;
@@ -45,7 +45,7 @@ internal sealed class PostgresLaunch(
             ],
             _home.Cluster)
         {
-            Environment = HostEnvironment.ForServer(hostId),
+            Environment = HostEnvironment.ForServer(),
             RunAs = _home.Owner,
 
             // SIGTERM would wait for every client to leave; SIGINT ends them and writes a checkpoint.
@@ -131,7 +131,7 @@ internal sealed class PostgresLaunch(
                     ],
                     _home.Directory)
                 {
-                    Environment = HostEnvironment.ForServer(hostId),
+                    Environment = HostEnvironment.ForServer(),
                     RunAs = _home.Owner,
                 },
                 line =>

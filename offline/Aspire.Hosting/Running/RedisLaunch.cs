@@ -6,7 +6,7 @@ using Aspire.Hosting.ApplicationModel;
 namespace Aspire.Hosting.Running;
 
 /// <summary>Runs a local redis-server: loopback only, with a password, an append-only file, and nothing ever evicted.</summary>
-internal sealed class RedisLaunch(RedisResource redis, DataDirectory data, string hostId, TimeProvider clock) : ILaunch
+internal sealed class RedisLaunch(RedisResource redis, DataDirectory data, TimeProvider clock) : ILaunch
 {
     public async Task<LaunchPlan> PrepareAsync(CancellationToken cancellationToken)
     {
@@ -38,7 +38,7 @@ internal sealed class RedisLaunch(RedisResource redis, DataDirectory data, strin
             """);
         return new LaunchPlan(program, [configuration], directory)
         {
-            Environment = HostEnvironment.ForServer(hostId),
+            Environment = HostEnvironment.ForServer(),
             DeathSignal = "TERM",   // writes what it still holds, and is gone in milliseconds
         };
     }

@@ -162,7 +162,7 @@ public sealed class ResourceRunnerTests : IAsyncDisposable
         public Task<LaunchPlan> PrepareAsync(CancellationToken cancellationToken)
         {
             Interlocked.Increment(ref _starts);
-            return Task.FromResult(new LaunchPlan("sh", ["-c", script], "/") { Environment = HostEnvironment.ForServer("none") });
+            return Task.FromResult(new LaunchPlan("sh", ["-c", script], "/") { Environment = HostEnvironment.ForServer() });
         }
 
         public Task<string?> ProbeAsync(CancellationToken cancellationToken)
