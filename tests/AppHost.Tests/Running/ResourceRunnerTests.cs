@@ -5,7 +5,7 @@ using Townhall.Testing;
 namespace Townhall.AppHost.Tests.Running;
 
 /// <summary>One resource's life: after what it waits for, again after a crash, until it is told to stop.</summary>
-public sealed class ResourceRunnerTests : IAsyncDisposable
+public sealed class ResourceRunnerTests : IAsyncLifetime
 {
     private readonly TemporaryDirectory _directory = new();
     private readonly Spawner _spawner = new();
@@ -17,7 +17,9 @@ public sealed class ResourceRunnerTests : IAsyncDisposable
 
     public ResourceRunnerTests() => _console = new HostConsole(_said, ["one", "two"], colour: false);
 
-    public async ValueTask DisposeAsync()
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync()
     {
         foreach (var runner in _runners)
         {
