@@ -36,8 +36,8 @@ public sealed class ResourceRunnerTests : IAsyncLifetime
     [Fact]
     public async Task It_starts_only_when_what_it_waits_for_is_healthy()
     {
-        var one = Runner("one", new ShellLaunch("sleep 600") { Trouble = "not yet" });
-        var two = Runner("two", new ShellLaunch("sleep 600"), new WaitAnnotation(one.Runner.Resource, WaitType.WaitUntilHealthy));
+        var one = Runner("one", new ShellLaunch("exec sleep 600") { Trouble = "not yet" });
+        var two = Runner("two", new ShellLaunch("exec sleep 600"), new WaitAnnotation(one.Runner.Resource, WaitType.WaitUntilHealthy));
         _ = one.Runner.RunAsync();
         _ = two.Runner.RunAsync();
 
@@ -55,7 +55,7 @@ public sealed class ResourceRunnerTests : IAsyncLifetime
     {
         var gate = _directory["gate"];
         var one = Runner("one", new ShellLaunch($"while ! [ -e {gate} ]; do sleep 0.02; done"), runsToCompletion: true);
-        var two = Runner("two", new ShellLaunch("sleep 600"), new WaitAnnotation(one.Runner.Resource, WaitType.WaitForCompletion));
+        var two = Runner("two", new ShellLaunch("exec sleep 600"), new WaitAnnotation(one.Runner.Resource, WaitType.WaitForCompletion));
         _ = one.Runner.RunAsync();
         _ = two.Runner.RunAsync();
 
@@ -71,7 +71,7 @@ public sealed class ResourceRunnerTests : IAsyncLifetime
     public async Task It_refuses_when_what_it_waits_for_failed()
     {
         var one = Runner("one", new ShellLaunch("exit 3"), runsToCompletion: true);
-        var two = Runner("two", new ShellLaunch("sleep 600"), new WaitAnnotation(one.Runner.Resource, WaitType.WaitForCompletion));
+        var two = Runner("two", new ShellLaunch("exec sleep 600"), new WaitAnnotation(one.Runner.Resource, WaitType.WaitForCompletion));
         _ = one.Runner.RunAsync();
 
         var refusal = await Assert.ThrowsAsync<HostRefusedException>(() => two.Runner.RunAsync().WaitAsync(_deadline));
@@ -120,7 +120,7 @@ public sealed class ResourceRunnerTests : IAsyncLifetime
     public async Task Output_without_end_never_blocks_its_writer()
     {
         // More than a pipe holds (64 KiB), in one line that never ends.
-        var one = Runner("one", new ShellLaunch("head -c 300000 /dev/zero | tr '\\0' x; echo; echo done; sleep 600"));
+        var one = Runner("one", new ShellLaunch("head -c 300000 /dev/zero | tr '\\0' x; echo; echo done; exec sleep 600"));
         _ = one.Runner.RunAsync();
 
         await Eventually.Holds(() => Log("one").Contains("done", StringComparison.Ordinal), _deadline);
