@@ -1,0 +1,3 @@
+using Townhall.Cli.Invoking;
+
+return await CommandTree.RunAsync(args, World.OfThisProcess(), CancellationToken.None);

@@ -1,0 +1,89 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Spectre.Console;
+using Townhall.Cli.Invoking;
+
+namespace Townhall.Cli.Screens;
+
+/// <summary>Answers on one side, progress and notices on the other; each in colour only where somebody looks at it.</summary>
+internal sealed class Screen : IDisposable
+{
+    private readonly World _world;
+    private readonly StreamWriter _out;
+
+    public Screen(World world)
+    {
+        _world = world;
+        _out = new StreamWriter(world.Out, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), leaveOpen: true) { AutoFlush = true };
+        Answers = Console(world, _out, world.OutIsTerminal);
+        Notices = Console(world, world.Error, world.ErrorIsTerminal);
+    }
+
+    /// <summary>Standard output with tables and colours.</summary>
+    public IAnsiConsole Answers { get; }
+
+    /// <summary>Standard error with progress.</summary>
+    public IAnsiConsole Notices { get; }
+
+    public bool OutIsTerminal => _world.OutIsTerminal;
+
+    /// <summary>Progress may redraw itself only on a terminal that can move its cursor.</summary>
+    public bool ProgressIsLive => _world.ErrorIsTerminal && !IsDumb(_world);
+
+    public (int Columns, int Rows) Size => _world.Size();
+
+    public void Json<T>(T value, JsonTypeInfo<T> type) => Line(JsonSerializer.Serialize(value, type));
+
+    /// <summary>Text exactly as it is, and a line end.</summary>
+    public void Line(string text) => _out.WriteLine(text);
+
+    /// <summary>Text exactly as it is.</summary>
+    public void Write(string text) => _out.Write(text);
+
+    /// <summary>Bytes exactly as they are.</summary>
+    public async Task WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
+    {
+        await _world.Out.WriteAsync(bytes, cancellationToken);
+        await _world.Out.FlushAsync(cancellationToken);
+    }
+
+    /// <summary>A line for the person, beside the answer.</summary>
+    public void Notice(string text) => _world.Error.WriteLine(Printable.Text(text));
+
+    public void Dispose() => _out.Dispose();
+
+    private static IAnsiConsole Console(World world, TextWriter writer, bool isTerminal)
+    {
+        var colours = isTerminal && !IsDumb(world) && string.IsNullOrEmpty(world.Environment("NO_COLOR"));
+        var console = AnsiConsole.Create(new AnsiConsoleSettings
+        {
+            Ansi = isTerminal && !IsDumb(world) ? AnsiSupport.Yes : AnsiSupport.No,
+            // The sixteen colours follow the theme of the terminal, so they are readable on light and dark ones.
+            ColorSystem = colours ? ColorSystemSupport.Standard : ColorSystemSupport.NoColors,
+            Interactive = InteractionSupport.No,
+            Out = new Surface(writer, isTerminal, world.Size),
+            Enrichment = new ProfileEnrichment { UseDefaultEnrichers = false },
+        });
+        console.Profile.Capabilities.Unicode = true;
+        return console;
+    }
+
+    private static bool IsDumb(World world) => world.Environment("TERM") == "dumb";
+
+    private sealed class Surface(TextWriter writer, bool isTerminal, Func<(int Columns, int Rows)> size) : IAnsiConsoleOutput
+    {
+        public TextWriter Writer => writer;
+
+        public bool IsTerminal => isTerminal;
+
+        public int Width => size().Columns;
+
+        public int Height => size().Rows;
+
+        public void SetEncoding(Encoding encoding)
+        {
+            // Always UTF-8.
+        }
+    }
+}

@@ -1,0 +1,52 @@
+namespace Townhall.Cli.Town;
+
+/// <summary>An agent, as <c>GET /v1/agents</c> says.</summary>
+internal sealed record AgentRow(
+    Guid Id, string Name, string? Nickname, string? RoleId, string Cli, string State, string Runtime, string TrustLevel,
+    int MaxConcurrency, int Running, long TasksCompleted, long InboxLen, string? CurrentScope, DateTime CreatedAt, DateTime? LastActiveAt);
+
+internal sealed record AgentPage(AgentRow[] Agents, string? NextCursor);
+
+internal sealed record AgentList(IReadOnlyList<AgentRow> Agents, int Count);
+
+internal sealed record TaskCounts(
+    long Pending, long Assigned, long Running, long Waiting, long Completed, long Failed, long Cancelled, long Dead);
+
+internal sealed record TownStatus(string Name, string Root, long AgentCount, AgentRow[] Agents, TaskCounts Tasks, int Workers);
+
+internal sealed record WorkerCounts(int Active, int Draining);
+
+internal sealed record ScalingReading(
+    string Town, string Timestamp, long QueueDepth, long PendingTasks, long InFlightTasks, long ActiveAgents, long ColdAgents,
+    long DesiredAgents, int MaxAgents, string ScalingRecommendation, int RecommendedWorkers, WorkerCounts Workers,
+    long StartableTasks, double? OldestWaitingSecs, long AgeMs, string[] Reasons);
+
+/// <summary>What an agent's commands may touch; what is null is left to the town.</summary>
+internal sealed record Grant(string? Network = null, string[]? Read = null, string[]? Write = null, string? Workdir = null);
+
+internal sealed record NewAgent(string Name, string Cli, int? MaxConcurrency, Grant? Grant);
+
+internal sealed record SpawnedAgent(Guid AgentId, string Name, string Cli, string State);
+
+internal sealed record NewAssignment(string Agent, string Task, string[]? Tags = null);
+
+internal sealed record AssignedTask(Guid TaskId, Guid AgentId, string AgentName);
+
+/// <summary>A task, as <c>GET /v1/tasks/{id}</c> says.</summary>
+internal sealed record TaskRow(
+    Guid TaskId, string Description, string State, Guid? AgentId, string? AgentName, int Attempt, int MaxAttempts, int Priority,
+    string[] Tags, DateTime CreatedAt, DateTime? StartedAt, DateTime? CompletedAt, int? ExitCode, string? Result,
+    string? ResultBlob, long ResultBytes, string? FailureCode, string? FailureDetail, string? Sandbox, double? WallMs,
+    long OutputBytes, Guid? RetryOf, DateTime? NotBefore);
+
+/// <summary>An entry exactly as it was hashed: <c>detail</c> is the JSON text itself, hashes are hex.</summary>
+internal sealed record EntryRow(
+    long Seq, long Id, DateTime At, string Actor, string Action, Guid? AgentId, string? AgentName, Guid? TaskId, string Outcome,
+    string Detail, string PrevHash, string Hash);
+
+internal sealed record HeadRow(long Seq, string Hash);
+
+internal sealed record LedgerPage(string Town, EntryRow[] Entries, HeadRow Head, long? NextAfter);
+
+/// <summary>A refusal as the town words it (RFC 9457).</summary>
+internal sealed record ProblemDocument(string? Code, string? Detail, string? Title);
