@@ -30,7 +30,16 @@ internal sealed partial class ScalingSignal(
     /// <returns>A reading at most 5 s old, or null when none could be had: an outage is not zero.</returns>
     public async Task<ScalingReading?> ReadAsync(CancellationToken cancellationToken)
     {
-        await Refreshed().WaitAsync(cancellationToken);
+        try
+        {
+            // The driver takes its own time to let go of a query on a dead connection; callers do not wait for that.
+            await Refreshed().WaitAsync(ReadDeadline, clock, cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            // Judged by age like any other reading.
+        }
+
         return _last is { } last && clock.GetElapsedTime(last.AskedAt) <= OldMost ? last : null;
     }
 

@@ -15,27 +15,28 @@ internal sealed partial class ProcessActuator(
     private readonly StartBackOff _backOff = new(clock);
     private readonly Dictionary<Guid, WorkerProcess> _children = [];
     private readonly HashSet<Guid> _starting = [];
-    private Dictionary<Guid, int?>? _inherited;
+    private Dictionary<Guid, WorkerStart>? _inherited;
 
     /// <summary>Workers on their way: started here or by an earlier scaler, and not registered yet.</summary>
     public int Starting => _starting.Count + (_inherited?.Count ?? 0);
 
     public async Task CatchUpAsync(CancellationToken cancellationToken)
     {
-        _inherited ??= _journal.Open(Patience).ToDictionary(static start => start.Worker, static start => start.Pid);
+        _inherited ??= _journal.Open(Patience).ToDictionary(static start => start.Worker);
         var gone = _children.Values.Where(static child => child.HasExited).ToList();
-        var states = await rows.StatesAsync(
-            [.. _starting, .. _inherited.Keys, .. gone.Select(static child => child.Worker)], cancellationToken);
-        foreach (var worker in _starting.Where(states.ContainsKey).ToList())
+        var rowsOf = await rows.OfAsync(
+            [.. _starting.Select(worker => _children[worker].Start), .. _inherited.Values, .. gone.Select(static child => child.Start)],
+            cancellationToken);
+        foreach (var worker in _starting.Where(rowsOf.Contains).ToList())
         {
             Forget(worker);
             _backOff.Arrived();
             LogArrived(worker, _children[worker].Pid, (int)clock.GetElapsedTime(_children[worker].StartedAt).TotalMilliseconds);
         }
 
-        foreach (var (worker, pid) in _inherited.ToList())
+        foreach (var (worker, start) in _inherited.ToList())
         {
-            if (states.ContainsKey(worker) || (pid is { } id && !StartJournal.IsAlive(id)))
+            if (rowsOf.Contains(worker) || (start.Pid is { } pid && !StartJournal.IsAlive(pid)))
             {
                 Forget(worker);
             }
@@ -43,17 +44,17 @@ internal sealed partial class ProcessActuator(
 
         foreach (var child in gone)
         {
-            await BuryAsync(child, states.GetValueOrDefault(child.Worker), cancellationToken);
+            await BuryAsync(child, [.. rowsOf[child.Worker]], cancellationToken);
         }
 
         EndTheLate();
         _log.Trim();
     }
 
-    public int Adjust(int wanted, int present)
+    public int Adjust(int wanted, TownDemand demand)
     {
         var allowed = _backOff.Allowed(workersMost);
-        while (present + Starting < Math.Min(wanted, workersMost) && Starting < allowed && TryStart())
+        while (demand.Workers + Starting < Math.Min(wanted, workersMost) && Starting < allowed && TryStart(demand.At))
         {
             // Each pass starts one.
         }
@@ -70,25 +71,25 @@ internal sealed partial class ProcessActuator(
         }
     }
 
-    private bool TryStart()
+    private bool TryStart(DateTime at)
     {
-        var worker = Guid.CreateVersion7();
+        var intent = new WorkerStart(Guid.CreateVersion7(), null, at);
         var number = Enumerable.Range(1, int.MaxValue).First(place => _children.Values.All(child => child.Number != place));
         try
         {
-            _journal.Begin(worker);
-            var child = WorkerProcess.Start(command, worker, number, _log.Open(number), bell.Ring, clock);
-            _children.Add(worker, child);
-            _starting.Add(worker);
-            _journal.Started(worker, child.Pid);
-            LogStarted(worker, child.Pid, number);
+            _journal.Note(intent);
+            var child = WorkerProcess.Begin(command, intent, number, _log.Open(number), bell.Ring, clock);
+            _children.Add(child.Worker, child);
+            _starting.Add(child.Worker);
+            _journal.Note(child.Start);
+            LogStarted(child.Worker, child.Pid, number);
             return true;
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException or Win32Exception)
         {
-            if (!_children.ContainsKey(worker))
+            if (!_children.ContainsKey(intent.Worker))
             {
-                _journal.End(worker);
+                _journal.End(intent.Worker);
             }
 
             _backOff.Failed();
@@ -98,18 +99,25 @@ internal sealed partial class ProcessActuator(
     }
 
     /// <summary>A child has ended, which its parent knows for certain.</summary>
-    private async Task BuryAsync(WorkerProcess child, string? state, CancellationToken cancellationToken)
+    private async Task BuryAsync(WorkerProcess child, IReadOnlyList<WorkerRow> registrations, CancellationToken cancellationToken)
     {
-        if (state is null)
+        if (registrations.Count == 0)
         {
             _backOff.Failed();
             LogFailed(child.Worker, child.ExitCode, child.Number, _backOff.Failures, _backOff.Pause);
         }
-        else if (await rows.EndedAsync(child.Worker, cancellationToken))
+
+        var lost = false;
+        foreach (var row in registrations.Where(static row => row.IsLive))
+        {
+            lost |= await rows.EndedAsync(row.Id, cancellationToken);
+        }
+
+        if (lost)
         {
             LogLost(child.Worker, child.Pid, child.ExitCode, child.Number);
         }
-        else
+        else if (registrations.Count > 0)
         {
             LogEnded(child.Worker, child.ExitCode);
         }

@@ -52,7 +52,7 @@ internal sealed partial class ScaleLoop(
         {
             await actuator.CatchUpAsync(either.Token);
             var demand = await store.ReadAsync(AgentCounting.Skip, either.Token);
-            var starting = actuator.Adjust(ScalingDecision.ToRun(demand, _limits), demand.Workers);
+            var starting = actuator.Adjust(ScalingDecision.ToRun(demand, _limits), demand);
             if (_failing)
             {
                 _failing = false;

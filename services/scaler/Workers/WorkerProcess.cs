@@ -10,16 +10,17 @@ internal sealed class WorkerProcess : IDisposable
     private const string Launch = "log=$1; shift; exec setsid -- \"$@\" >>\"$log\" 2>&1";
     private readonly Process _process;
 
-    private WorkerProcess(Process process, Guid worker, int number, long startedAt)
+    private WorkerProcess(Process process, WorkerStart start, int number, long startedAt)
     {
         _process = process;
-        Worker = worker;
+        Start = start;
         Number = number;
         StartedAt = startedAt;
     }
 
-    /// <summary>What the worker calls its incarnation: the id of its row once it has registered.</summary>
-    public Guid Worker { get; }
+    public WorkerStart Start { get; }
+
+    public Guid Worker => Start.Worker;
 
     /// <summary>Its place among the workers started here, from 1; names its log.</summary>
     public int Number { get; }
@@ -36,7 +37,7 @@ internal sealed class WorkerProcess : IDisposable
     /// <param name="exited">Called once, on some thread, when it has ended.</param>
     /// <exception cref="IOException">The key cannot be read.</exception>
     /// <exception cref="System.ComponentModel.Win32Exception">No process could be made.</exception>
-    public static WorkerProcess Start(WorkerCommand command, Guid worker, int number, string log, Action exited, TimeProvider clock)
+    public static WorkerProcess Begin(WorkerCommand command, WorkerStart intent, int number, string log, Action exited, TimeProvider clock)
     {
         var key = File.ReadAllText(command.KeyFile);
         var start = new ProcessStartInfo("/bin/sh")
@@ -55,12 +56,12 @@ internal sealed class WorkerProcess : IDisposable
             start.Environment[name] = value;
         }
 
-        start.Environment["TOWN_WORKER_INCARNATION"] = worker.ToString("D");
+        start.Environment["TOWN_WORKER_INCARNATION"] = intent.Worker.ToString("D");
         var process = new Process { StartInfo = start, EnableRaisingEvents = true };
         process.Exited += (_, _) => exited();
         process.Start();
         Hand(process, key);
-        return new WorkerProcess(process, worker, number, clock.GetTimestamp());
+        return new WorkerProcess(process, intent with { Pid = process.Id }, number, clock.GetTimestamp());
     }
 
     /// <summary>Ends a worker that never registered, so that it holds nothing.</summary>
