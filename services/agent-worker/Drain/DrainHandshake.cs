@@ -12,6 +12,7 @@ internal sealed partial class DrainHandshake(
     DispatcherClient dispatcher, Session session, WorkerSettings settings, TimeProvider clock, ILogger logger)
 {
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(100);
 
     // Between the end of the grace and the moment a host loses patience (10 s): time to kill, settle and leave.
     private static readonly TimeSpan LastCalls = TimeSpan.FromSeconds(1.5);
@@ -43,7 +44,7 @@ internal sealed partial class DrainHandshake(
     public void Worked()
     {
         _idleSince = clock.GetTimestamp();
-        _patience = _idleTimeout;
+        _patience = _toldToDrain ? TimeSpan.Zero : _idleTimeout;
     }
 
     public void ToldToDrain()
@@ -51,6 +52,7 @@ internal sealed partial class DrainHandshake(
         if (!_toldToDrain)
         {
             _toldToDrain = true;
+            _patience = TimeSpan.Zero;
             LogDraining();
         }
     }
@@ -75,12 +77,12 @@ internal sealed partial class DrainHandshake(
         }
 
         // When stopping we ask at once, since the answer also names leases whose grant we never heard of.
-        if (IsStopping || (_toldToDrain && held == 0))
+        if (IsStopping)
         {
             return "stopping";
         }
 
-        return held == 0 && settings.ExitWhenIdle && _idleTimeout > TimeSpan.Zero && clock.GetElapsedTime(_idleSince) >= _patience ? "idle" : null;
+        return held > 0 || UntilNextStep(held) is not { } left || left > TimeSpan.Zero ? null : _toldToDrain ? "stopping" : "idle";
     }
 
     public TimeSpan? UntilNextStep(int held)
@@ -91,9 +93,8 @@ internal sealed partial class DrainHandshake(
             return bound - clock.GetElapsedTime(_stoppingSince);
         }
 
-        return held == 0 && !_asking && settings.ExitWhenIdle && _idleTimeout > TimeSpan.Zero
-            ? _patience - clock.GetElapsedTime(_idleSince)
-            : null;
+        var wantsToEnd = _toldToDrain || (settings.ExitWhenIdle && _idleTimeout > TimeSpan.Zero);
+        return held == 0 && !_asking && wantsToEnd ? _patience - clock.GetElapsedTime(_idleSince) : null;
     }
 
     public void Asking() => _asking = true;
@@ -137,7 +138,7 @@ internal sealed partial class DrainHandshake(
 
         // Refused: work is waiting or still held. Asking again at once would race the lease that is about to come.
         _idleSince = clock.GetTimestamp();
-        _patience = _idleTimeout < LongestPause ? _idleTimeout : LongestPause;
+        _patience = _idleTimeout < ShortestPause ? ShortestPause : _idleTimeout < LongestPause ? _idleTimeout : LongestPause;
     }
 
     [LoggerMessage(LogLevel.Information, "Told to drain: nothing new is taken, what runs is finished")]

@@ -12,6 +12,7 @@ internal sealed partial class LeaseCalls(DispatcherClient dispatcher, Session se
 
     // An outage is said once, not four times a second.
     private bool _complained;
+    private bool _silent;
 
     /// <summary>What a lease call brought: the reply, and when its first request was sent.</summary>
     public sealed record Leased(LeaseReply Reply, long SentAt);
@@ -30,6 +31,7 @@ internal sealed partial class LeaseCalls(DispatcherClient dispatcher, Session se
                 switch (await dispatcher.LeaseAsync(session.Token, request, cancellationToken))
                 {
                     case Answer<LeaseReply>.Given(var reply):
+                        _silent = false;
                         return new Leased(reply, sentAt);
                     case Answer<LeaseReply>.TokenRefused(var status):
                         session.End(status);
@@ -38,7 +40,13 @@ internal sealed partial class LeaseCalls(DispatcherClient dispatcher, Session se
                         LogRefused(status, detail);
                         await Task.Delay(TimeSpan.FromSeconds(1), clock, cancellationToken);
                         return null;
-                    default:
+                    case Answer<LeaseReply>.Unknown(var reason):
+                        if (!_silent)
+                        {
+                            _silent = true;
+                            LogNotLeased(reason);
+                        }
+
                         await backoff.PauseAsync(cancellationToken);
                         break;
                 }
@@ -81,6 +89,9 @@ internal sealed partial class LeaseCalls(DispatcherClient dispatcher, Session se
 
     [LoggerMessage(LogLevel.Error, "The dispatcher refused to lease ({Status}: {Detail}); asking again in a second")]
     private partial void LogRefused(int status, string detail);
+
+    [LoggerMessage(LogLevel.Warning, "The dispatcher does not lease ({Reason}); asking again until it does")]
+    private partial void LogNotLeased(string reason);
 
     [LoggerMessage(LogLevel.Error, "The dispatcher refused to renew ({Status}: {Detail}); what runs is frozen at its fence")]
     private partial void LogRenewRefused(int status, string detail);

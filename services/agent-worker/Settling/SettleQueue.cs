@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Townhall.Contracts.Workers;
+using Townhall.Worker.Lifetime;
 using Townhall.Worker.Protocol;
 using Townhall.Worker.Registration;
 
@@ -51,7 +52,7 @@ internal sealed partial class SettleQueue(
             _sending = true;
         }
 
-        _ = SendAllAsync();
+        Unforeseen.EndsTheProcess(SendAllAsync());
     }
 
     private async Task SendAllAsync()

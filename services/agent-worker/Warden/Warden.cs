@@ -67,9 +67,9 @@ internal sealed partial class Warden(ChildProcesses children, ILogger logger) : 
     public void Dispose()
     {
         // Its input ends here; what it would end, we have ended before.
-        if (_pipe >= 0)
+        if (Interlocked.Exchange(ref _pipe, -1) is >= 0 and var pipe)
         {
-            _ = Libc.Close(_pipe);
+            _ = Libc.Close(pipe);
         }
 
         _starting.Dispose();

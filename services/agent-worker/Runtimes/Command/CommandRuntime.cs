@@ -115,7 +115,11 @@ internal sealed partial class CommandRuntime(CommandHost host, OutputUploads upl
             var ending = await WaitAsync(attempt, running);
             var (status, ran) = await running.FinishAsync();
             host.Warden.Release(sandbox.Shape, lease);
-            await FlushAsync(attempt, output);
+            if (attempt.Reason != EndReason.Lost)
+            {
+                await FlushAsync(attempt, output);
+            }
+
             if (attempt.Reason != EndReason.None)
             {
                 return Ended(attempt, attempt.Reason, status, output.Printed, sandbox.Name);

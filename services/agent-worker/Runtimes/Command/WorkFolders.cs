@@ -88,7 +88,14 @@ internal sealed class WorkFolders : IDisposable
     public void Dispose()
     {
         _lock.Dispose();
-        RemoveTree(_home);
+        try
+        {
+            RemoveTree(_home);
+        }
+        catch (Exception stuck) when (stuck is IOException or UnauthorizedAccessException)
+        {
+            // Somebody still writes there. The lock is free, so the next worker that starts removes it.
+        }
     }
 
     private static string TempRoot() => Path.Combine(Path.GetTempPath(), $"townhall-work-{Libc.EffectiveUser()}");
