@@ -1,0 +1,117 @@
+using System.Globalization;
+
+namespace Townhall.Bench;
+
+/// <summary>What to measure and how much of it, from the command line.</summary>
+internal sealed record Options
+{
+    public const string Usage = """
+        usage: dotnet run -c Release --project bench -- NAME [options]
+
+        NAME is P1, P2, P4, P5, P6, P10 or all (docs/performance.md says what each one means).
+
+          --runs N              runs of each benchmark; the median is the figure (default 3)
+          --seconds N           length of a measured run: P1, P2 and P5 10, P10 60
+          --count N             tasks of P4 (default 50000)
+          --callers N           calls in flight in P1, P2 and while P4 loads (default 64)
+          --agents N            agents with max_concurrency 16 (default 256)
+          --slots N             slots of the worker in P4 and P5 (default 256)
+          --rate N              calls a second in P5 (default 200)
+          --repeat N            starts from zero a run of P6 (default 10)
+          --without-dispatcher  P1 with nobody sealing the ledger meanwhile
+          --env NAME=VALUE      a variable for every service, as DOTNET_PerfMapEnabled=1; may be repeated
+          --data DIR            where databases live while measuring (default: the temporary folder)
+        """;
+
+    public required string Name { get; init; }
+
+    public int Runs { get; private set; } = 3;
+
+    public int? Seconds { get; private set; }
+
+    public int Count { get; private set; } = 50_000;
+
+    public int Callers { get; private set; } = 64;
+
+    public int Agents { get; private set; } = 256;
+
+    public int Slots { get; private set; } = 256;
+
+    public int Rate { get; private set; } = 200;
+
+    public int Repeat { get; private set; } = 10;
+
+    public bool WithoutDispatcher { get; private set; }
+
+    public Dictionary<string, string> Environment { get; } = new(StringComparer.Ordinal);
+
+    public string Data { get; private set; } = Path.GetTempPath();
+
+    /// <exception cref="UsageException">Something is not an option, or its value is not one.</exception>
+    public static Options Parse(IReadOnlyList<string> arguments)
+    {
+        if (arguments.Count == 0 || arguments[0].StartsWith('-'))
+        {
+            throw new UsageException(Usage);
+        }
+
+        var options = new Options { Name = arguments[0] };
+        for (var i = 1; i < arguments.Count; i++)
+        {
+            var name = arguments[i];
+            switch (name)
+            {
+                case "--without-dispatcher":
+                    options.WithoutDispatcher = true;
+                    break;
+                case "--env":
+                    var pair = Value().Split('=', 2);
+                    options.Environment[pair[0]] = pair.Length == 2 ? pair[1] : throw new UsageException("--env needs NAME=VALUE.");
+                    break;
+                case "--data":
+                    options.Data = Path.GetFullPath(Value());
+                    break;
+                case "--runs":
+                    options.Runs = Number();
+                    break;
+                case "--seconds":
+                    options.Seconds = Number();
+                    break;
+                case "--count":
+                    options.Count = Number();
+                    break;
+                case "--callers":
+                    options.Callers = Number();
+                    break;
+                case "--agents":
+                    options.Agents = Number();
+                    break;
+                case "--slots":
+                    options.Slots = Number();
+                    break;
+                case "--rate":
+                    options.Rate = Number();
+                    break;
+                case "--repeat":
+                    options.Repeat = Number();
+                    break;
+                default:
+                    throw new UsageException($"unknown option '{name}'\n\n{Usage}");
+            }
+
+            string Value() => ++i < arguments.Count ? arguments[i] : throw new UsageException($"{name} needs a value.");
+
+            int Number() => int.TryParse(Value(), NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0
+                ? number
+                : throw new UsageException($"{name} needs a whole number above 0.");
+        }
+
+        return options;
+    }
+}
+
+/// <summary>The command line says nothing that can be measured.</summary>
+internal sealed class UsageException(string message) : Exception(message);
+
+/// <summary>Something answered otherwise than a figure could be made of.</summary>
+internal sealed class NotMeasuredException(string message) : Exception(message);
