@@ -1,6 +1,7 @@
 using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Net.Http.Headers;
 using Townhall.ServiceDefaults.Problems;
 using Townhall.ServiceDefaults.Settings;
 
@@ -46,8 +47,14 @@ public static class LocalGuard
             return WrongOrigin;
         }
 
-        return HasBody(request) && !request.HasJsonContentType() && !AcceptsBytes(context) ? CommonRefusals.NotJson : null;
+        return HasBody(request) && !IsJson(request) && !AcceptsBytes(context) ? CommonRefusals.NotJson : null;
     }
+
+    /// <summary>JSON in UTF-8: an encoding that the framework does not know would be its exception, not the caller's mistake.</summary>
+    private static bool IsJson(HttpRequest request) =>
+        request.HasJsonContentType()
+        && (!MediaTypeHeaderValue.TryParse(request.ContentType, out var type) || !type.Charset.HasValue
+            || type.Charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase) || type.Charset.Equals("\"utf-8\"", StringComparison.OrdinalIgnoreCase));
 
     private static bool SameOrigin(string origin, HttpRequest request) =>
         Uri.TryCreate(origin, UriKind.Absolute, out var uri)

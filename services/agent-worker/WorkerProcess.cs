@@ -22,7 +22,7 @@ internal sealed partial class WorkerProcess(
     /// <returns>The exit code of the process.</returns>
     public async Task<int> RunAsync()
     {
-        var incarnation = Guid.CreateVersion7();
+        var incarnation = settings.Incarnation ?? Guid.CreateVersion7();
         using var dispatcher = new DispatcherClient(settings.Dispatcher, clock);
         using var folders = WorkFolders.Open(settings.Data, incarnation, user);
         using var warden = new Warden.Warden(children, logger);

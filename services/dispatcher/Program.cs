@@ -1,3 +1,5 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
 using Townhall.Contracts.Workers;
 using Townhall.Dispatcher.Duties;
 using Townhall.Dispatcher.Leases;
@@ -14,7 +16,10 @@ return await Extensions.RunServiceAsync("dispatcher", () =>
     builder.AddTownRedis();
     builder.Services.ConfigureHttpJsonOptions(static json =>
     {
+        // A context's own rules do not travel with its metadata: the options that use it must say them again.
         json.SerializerOptions.TypeInfoResolverChain.Insert(0, WorkerJson.Default);
+        json.SerializerOptions.PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower;
+        json.SerializerOptions.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
         json.SerializerOptions.AllowDuplicateProperties = false;
         json.SerializerOptions.MaxDepth = 16;
     });

@@ -157,7 +157,11 @@ internal sealed partial class WorkLoop : IDisposable
         }
 
         _settles.Add(ended);
-        _drain.Worked();
+        // An empty answer is idleness going on, not work.
+        if (reply.Leases.Length > 0)
+        {
+            _drain.Worked();
+        }
     }
 
     /// <returns>The result where the attempt ended at once.</returns>

@@ -50,6 +50,22 @@ internal sealed class SettingsReader(IReadOnlyDictionary<string, string> environ
         return otherwise;
     }
 
+    public Guid? Id(string name)
+    {
+        if (Text(name) is not { } text)
+        {
+            return null;
+        }
+
+        if (Guid.TryParseExact(text, "D", out var id) && id != Guid.Empty)
+        {
+            return id;
+        }
+
+        Mistake($"{name} is '{text}'; it must be a UUID.");
+        return null;
+    }
+
     public bool Flag(string name, bool otherwise) => Text(name) switch
     {
         null => otherwise,

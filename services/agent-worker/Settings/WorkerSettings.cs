@@ -14,6 +14,9 @@ internal sealed record WorkerSettings
     /// <summary><c>TOWN_WORKER_NAME</c>: a label for people, by default the host's name and the process id.</summary>
     public required string Name { get; init; }
 
+    /// <summary><c>TOWN_WORKER_INCARNATION</c>: the id of this start, where whoever started it wants to know it again. Default: a new one.</summary>
+    public Guid? Incarnation { get; init; }
+
     /// <summary><c>TOWN_WORKER_SLOTS</c>: tasks run at once, 1 to 1024. Default 8: more share the same cores.</summary>
     public int Slots { get; init; } = 8;
 
@@ -53,6 +56,7 @@ internal sealed record WorkerSettings
             Dispatcher = reader.Address("TOWN_DISPATCHER_URL", "services__dispatcher__http__0"),
             Key = KeySource.Read(reader),
             Name = reader.Text("TOWN_WORKER_NAME") ?? $"{Environment.MachineName}-{Environment.ProcessId.ToString(CultureInfo.InvariantCulture)}",
+            Incarnation = reader.Id("TOWN_WORKER_INCARNATION"),
             Slots = reader.Number("TOWN_WORKER_SLOTS", 8, 1, 1024),
             Runtimes = reader.Words(
                 "TOWN_WORKER_RUNTIMES", [Contracts.Agents.Runtimes.Command, Contracts.Agents.Runtimes.Noop]),
