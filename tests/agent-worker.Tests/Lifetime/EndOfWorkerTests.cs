@@ -148,6 +148,20 @@ public sealed class EndOfWorkerTests
     }
 
     [Fact]
+    public async Task Asking_in_vain_for_work_is_idleness_too()
+    {
+        await using var dispatcher = await FakeDispatcher.StartAsync();
+        using var scratch = new Scratch();
+        dispatcher.IdleTimeoutSecs = 2;
+        dispatcher.LeaseSecs = 1.2;
+        var lease = dispatcher.Enqueue("noop", "one", runtime: "noop");
+        await using var worker = WorkerUnderTest.Start(dispatcher, scratch);
+        await dispatcher.ResultOfAsync(lease);
+        Assert.Equal(0, await worker.ExitCodeAsync(TimeSpan.FromSeconds(15)));
+        Assert.True(dispatcher.LeaseCalls.Count > 4, $"{dispatcher.LeaseCalls.Count} lease calls came back empty before it left");
+    }
+
+    [Fact]
     public async Task Told_to_stay_an_idle_worker_stays()
     {
         await using var dispatcher = await FakeDispatcher.StartAsync();
