@@ -20,6 +20,7 @@ internal sealed record Options
           --repeat N            starts from zero a run of P6 (default 10)
           --without-dispatcher  P1 with nobody sealing the ledger meanwhile
           --env NAME=VALUE      a variable for every service, as DOTNET_PerfMapEnabled=1; may be repeated
+          --logs                what the processes said, on stderr, when they are ended
           --data DIR            where databases live while measuring (default: the temporary folder)
         """;
 
@@ -43,6 +44,8 @@ internal sealed record Options
 
     public bool WithoutDispatcher { get; private set; }
 
+    public bool Logs { get; private set; }
+
     public Dictionary<string, string> Environment { get; } = new(StringComparer.Ordinal);
 
     public string Data { get; private set; } = Path.GetTempPath();
@@ -63,6 +66,9 @@ internal sealed record Options
             {
                 case "--without-dispatcher":
                     options.WithoutDispatcher = true;
+                    break;
+                case "--logs":
+                    options.Logs = true;
                     break;
                 case "--env":
                     var pair = Value().Split('=', 2);

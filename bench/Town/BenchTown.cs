@@ -149,6 +149,12 @@ internal sealed class BenchTown : IAsyncDisposable
     {
         for (var i = _started.Count - 1; i >= 0; i--)
         {
+            var process = _started[i] is ServiceProcess service ? service.Process : (KeptProcess)_started[i];
+            if (_options.Logs)
+            {
+                Report.Progress($"{process.Name} said:\n{process.Log}");
+            }
+
             await _started[i].DisposeAsync();
         }
 
