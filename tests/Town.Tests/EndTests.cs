@@ -1,3 +1,4 @@
+using System.Globalization;
 using Townhall.Testing;
 
 namespace Townhall.Town.Tests;
@@ -12,17 +13,19 @@ public sealed class EndTests
     {
         var deadline = Deadline.Of(TimeSpan.FromMinutes(2));
         var town = new RunningTown();
+        var mark = string.Create(CultureInfo.InvariantCulture, $"600.{Random.Shared.Next(1_000_000, 10_000_000)}");
         await town.InitializeAsync();
         try
         {
             await town.Client.SpawnAsync("sleeper", "sh", deadline);
-            var task = await town.Client.AssignAsync("sleeper", "if [ $TOWNHALL_ATTEMPT = 1 ]; then sleep 600; fi; echo done", deadline);
+            var task = await town.Client.AssignAsync("sleeper", $"if [ $TOWNHALL_ATTEMPT = 1 ]; then sleep {mark}; fi; echo done", deadline);
             await Eventually.Is("running", async () => (await town.Client.TaskAsync(task, deadline)).GetProperty("state").GetString(), deadline);
-            Assert.NotEmpty(town.Pids("sleep"));
+            await Eventually.Is(true, () => Task.FromResult(RunningTown.Matching(mark).Count > 0), deadline);
 
             town.Host.Signal(signal);
             await town.Host.ExitAsync(deadline);
-            await Eventually.Is("", () => Task.FromResult(string.Join('\n', town.Processes().Select(static one => one.Command))), deadline);
+            await Eventually.Is(
+                "", () => Task.FromResult(string.Join('\n', town.Processes().Concat(RunningTown.Matching(mark)).Select(static one => one.Command))), deadline);
 
             await town.StartAsync(deadline);
             await Eventually.Is("completed", async () => (await town.Client.TaskAsync(task, deadline)).GetProperty("state").GetString(), deadline);

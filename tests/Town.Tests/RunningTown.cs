@@ -51,14 +51,18 @@ public sealed class RunningTown : IAsyncLifetime
         [.. Processes().Where(one => one.Command.Contains(program, StringComparison.Ordinal)).Select(static one => one.Pid)];
 
     /// <summary>Everything that lives of this town, the host included.</summary>
-    public IReadOnlyList<(int Pid, string Command)> Processes() =>
+    public IReadOnlyList<(int Pid, string Command)> Processes() => Matching(_data);
+
+    /// <summary>What lives with <paramref name="mark"/> in its command line or environment. Agents' commands do not know the town's
+    /// folder; a test gives them a mark of their own.</summary>
+    public static IReadOnlyList<(int Pid, string Command)> Matching(string mark) =>
         [.. Directory.EnumerateDirectories("/proc")
             .Select(static folder => Path.GetFileName(folder))
             .Where(static name => name.All(char.IsAsciiDigit))
             .Select(static name => int.Parse(name, CultureInfo.InvariantCulture))
             .Where(Signals.Alive)
             .Select(static pid => (pid, Command: Read(pid, "cmdline"), Environment: Read(pid, "environ")))
-            .Where(one => one.Environment.Contains(_data, StringComparison.Ordinal) || one.Command.Contains(_data, StringComparison.Ordinal))
+            .Where(one => one.Environment.Contains(mark, StringComparison.Ordinal) || one.Command.Contains(mark, StringComparison.Ordinal))
             .Select(static one => (one.pid, one.Command))];
 
     public async Task DisposeAsync()
