@@ -16,7 +16,7 @@ internal sealed class EventFollow(TownClient town, TimeProvider clock, Action<st
     /// <param name="after">The last position that was seen; null to begin now.</param>
     public async IAsyncEnumerable<ServerEvent> RunAsync(string? after, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var lost = new Patience(clock, notice);
+        var lost = new Patience(clock, notice, met: false);
         while (true)
         {
             await foreach (var block in ConnectionAsync(after, lost, cancellationToken))

@@ -23,19 +23,20 @@ internal static class EventsCommand
     {
         Description = $"Begin behind this event; 0 is the beginning (default: the last {LastShown}, with -f from now on)",
         HelpName = "N",
+        Validators =
+        {
+            static result =>
+            {
+                if (result.GetValueOrDefault<long?>() < 0)
+                {
+                    result.AddError("--after must be 0 or more.");
+                }
+            },
+        },
     };
 
-    public static Command Create(GlobalOptions globals)
-    {
-        After.Validators.Add(static result =>
-        {
-            if (result.GetValueOrDefault<long?>() < 0)
-            {
-                result.AddError("--after must be 0 or more.");
-            }
-        });
-        return globals.Command("events", "What happened in the town", [Follow, After], RunAsync);
-    }
+    public static Command Create(GlobalOptions globals) =>
+        globals.Command("events", "What happened in the town", [Follow, After], RunAsync);
 
     private static Task<int> RunAsync(Invocation invocation, CancellationToken cancellationToken) => invocation.Value(Follow)
         ? FollowAsync(invocation, invocation.Value(After), cancellationToken)
@@ -127,7 +128,7 @@ internal static class EventsCommand
         // Not through a table: an event is one line, also where that line is longer than the window.
         var line = new Markup(
             $"[grey]{row.Seq,6}[/]  [grey]{at}[/]  [bold]{Markup.Escape(Printable.Line(row.Action).PadRight(20))}[/]"
-            + $" {Markup.Escape(Printable.Line(row.AgentName ?? "").PadRight(20))} {about}{outcome}")
+            + $" {Markup.Escape(Printable.Line(row.AgentName ?? "").PadRight(24))} {about}{outcome}")
         { Overflow = Overflow.Ellipsis };
         invocation.Screen.Answers.Write(line);
         invocation.Screen.Answers.WriteLine();

@@ -36,7 +36,7 @@ internal static class FleetReportView
         foreach (var run in runs.Where(static run => run.Seen?.FailureCode is not null))
         {
             console.MarkupLine(
-                $"[red]✗[/] {Markup.Escape(run.Plan.Title)}: {Looks.Text(run.Seen!.FailureCode)}"
+                $"[red]✗[/] {Markup.Escape(run.Plan.Title)}: {Looks.Text(run.Seen!.FailureCode)}:"
                 + $" {Markup.Escape(Printable.Line(run.Seen.FailureDetail ?? ""))}  [grey]tt output {run.Id}[/]");
         }
 

@@ -26,22 +26,23 @@ internal static class FleetRunCommand
 
     private static readonly Option<int> WaitSecs = new("--wait-secs")
     {
-        Description = "Give up looking after so many seconds; the work goes on (default 900)",
+        Description = "Give up looking after so many seconds; the work goes on",
         HelpName = "N",
         DefaultValueFactory = static _ => 900,
+        Validators =
+        {
+            static result =>
+            {
+                if (result.Tokens.Count > 0 && result.GetValueOrDefault<int>() is < 1 or > 86_400)
+                {
+                    result.AddError("--wait-secs must be 1 to 86400.");
+                }
+            },
+        },
     };
 
-    public static Command Create(GlobalOptions globals)
-    {
-        WaitSecs.Validators.Add(static result =>
-        {
-            if (result.Tokens.Count > 0 && result.GetValueOrDefault<int>() is < 1 or > 86_400)
-            {
-                result.AddError("--wait-secs must be 1 to 86400.");
-            }
-        });
-        return globals.Command("run", "Make a fleet's agents, give them their tasks, and report", [FilePath, Repo, Keep, WaitSecs], RunAsync);
-    }
+    public static Command Create(GlobalOptions globals) =>
+        globals.Command("run", "Make a fleet's agents, give them their tasks, and report", [FilePath, Repo, Keep, WaitSecs], RunAsync);
 
     private static async Task<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
@@ -109,7 +110,7 @@ internal static class FleetRunCommand
         var clock = invocation.Clock;
         var bound = TimeSpan.FromSeconds(invocation.Value(WaitSecs));
         var progress = new FleetProgress(invocation.Screen, plan, runs, clock);
-        var watch = new FleetWatch(runs, invocation.Town, clock, new Patience(clock, progress.Notice));
+        var watch = new FleetWatch(runs, invocation.Town, clock, new Patience(clock, progress.Notice, met: true));
         progress.Begin(made);
         return await progress.WhileAsync(watch, async redraw =>
         {

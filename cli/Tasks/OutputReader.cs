@@ -17,7 +17,7 @@ internal sealed class OutputReader(TownClient town, TimeProvider clock, Action<s
         TaskRow task, bool follow, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var id = task.TaskId.ToString();
-        var lost = new Patience(clock, notice);
+        var lost = new Patience(clock, notice, met: true);      // it has told us of the task
         var attempt = Math.Max(1, task.Attempt);
         var offset = 0L;
         while (true)

@@ -21,7 +21,7 @@ internal static partial class ResultText
         {
             screen.Answers.Write(new Panel(new Markup(Dress(kept)))
             {
-                Header = new PanelHeader($" [bold]{Markup.Escape(Printable.Line(title))}[/] "),
+                Header = new PanelHeader($"\u00a0[bold]{Markup.Escape(Printable.Line(title))}[/]\u00a0"),
                 Border = BoxBorder.Rounded,
                 BorderStyle = new Style(Color.Grey),
                 Padding = new Padding(1, 0),
@@ -31,7 +31,7 @@ internal static partial class ResultText
         else
         {
             screen.Line($"── {Printable.Line(title)} ──");
-            screen.Line(string.Join('\n', kept));
+            screen.Line(string.Join('\n', kept.Select(static line => IsHeading(line) ? line[2..] : line)));
             screen.Line("");
         }
 
@@ -58,9 +58,12 @@ internal static partial class ResultText
 
     /// <summary>Headings and bars in colour; every other character stays as the agent wrote it.</summary>
     private static string Dress(IEnumerable<string> lines) => string.Join('\n', lines.Select(static line =>
-        line.StartsWith("# ", StringComparison.Ordinal)
+        IsHeading(line)
             ? $"[bold]{Markup.Escape(line[2..])}[/]"
             : Bars().Replace(Markup.Escape(line), static bar => $"[blue]{bar.Value}[/]")));
+
+    // Agents write Markdown more often than not; its sign would only push a table's heading out of line.
+    private static bool IsHeading(string line) => line.StartsWith("# ", StringComparison.Ordinal);
 
     [GeneratedRegex("[█▏▎▍▌▋▊▉]+")]
     private static partial Regex Bars();

@@ -6,14 +6,15 @@ namespace Townhall.Cli.Town;
 /// How long a follower goes on without its town: it says so once, tries again with growing pauses, and gives up after
 /// five minutes without an answer. A town that never answered is not waited for.
 /// </summary>
-internal sealed class Patience(TimeProvider clock, Action<string> notice)
+/// <param name="met">Whether the town has answered already, to another call.</param>
+internal sealed class Patience(TimeProvider clock, Action<string> notice, bool met)
 {
     public static readonly TimeSpan GiveUpAfter = TimeSpan.FromMinutes(5);
 
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(10);
     private TimeSpan _pause;
     private long? _since;
-    private bool _met;
+    private bool _met = met;
     private bool _said;
 
     /// <summary>The shortest pause before the next try; a server may ask for another.</summary>

@@ -50,7 +50,7 @@ exec 3>&1
     for (i = 0; i < int(24 * part / whole + 0.5) || i < 1; i++) text = text "█"
     return text
   }
-  NR == 1 { most = $3 > 0 ? $3 : 1; printf "# %-10s %7s %8s %7s %10s\n", "language", "files", "lines", "types", "functions" }
+  NR == 1 { most = $3 > 0 ? $3 : 1; printf "# %-12s %7s %8s %7s %10s\n", "language", "files", "lines", "types", "functions" }
   {
     files += $2; lines += $3
     printf "%-12s %7d %8d %7s %10s  %s\n", $1, $2, $3, $4 ? $4 : "–", $5 ? $5 : "–", bar($3, most)

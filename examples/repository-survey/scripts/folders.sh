@@ -22,7 +22,7 @@ git grep -I -c '' | awk -F : '
     for (i = 0; i < int(24 * part / whole + 0.5) || i < 1; i++) text = text "█"
     return text
   }
-  NR == 1 { most = $1 > 0 ? $1 : 1; printf "# %6s %6s  %s\n", "lines", "files", "folder" }
+  NR == 1 { most = $1 > 0 ? $1 : 1; printf "# %8s %6s  %s\n", "lines", "files", "folder" }
   NR <= 14 { printf "%8d %6d  %-30s %s\n", $1, $2, $3, bar($1, most); next }
   { lines += $1; files += $2; others++ }
   END {

@@ -21,7 +21,7 @@ chart() {
     return text
   }
     { n[NR] = $1; sub(/^ *[0-9]+ /, ""); what[NR] = $0; if (n[NR] > most) most = n[NR] }
-    END { for (i = 1; i <= NR; i++) printf "%6d  %-24s %s\n", n[i], what[i], bar(n[i], most) }
+    END { for (i = 1; i <= NR; i++) printf "%6d  %-28s %s\n", n[i], what[i], bar(n[i], most) }
   '
 }
 

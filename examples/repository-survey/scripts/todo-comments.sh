@@ -1,4 +1,4 @@
-# Comments that promise work: TODO, FIXME, HACK and XXX behind a comment sign, in tracked files.
+# Comments that promise work, behind a comment sign, in tracked files.
 set -eu
 cd {repo}
 

@@ -1,0 +1,136 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Townhall.Cli.Invoking;
+using Townhall.Cli.Tests.Harness;
+using Townhall.Testing;
+
+namespace Townhall.Cli.Tests.Invoking;
+
+public sealed class CommandLineTests
+{
+    [Theory]
+    [InlineData("")]
+    [InlineData("nonsense")]
+    [InlineData("spawn scout")]                                     // --cli is required
+    [InlineData("spawn scout --cli sh --max-concurrency many")]
+    [InlineData("task")]
+    [InlineData("events --after -1")]
+    [InlineData("fleet run f.json --wait-secs 0")]
+    [InlineData("status --town-url ftp://somewhere")]
+    [InlineData("status --town-url nowhere")]
+    public async Task A_wrong_command_line_ends_with_2_and_says_what_is_wrong(string line)
+    {
+        var terminal = new TestTerminal();
+        Assert.Equal(2, await terminal.RunAsync(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)));
+        Assert.StartsWith("usage: ", terminal.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", terminal.Error, StringComparison.Ordinal);
+        Assert.Empty(terminal.Out);
+    }
+
+    [Theory]
+    [InlineData("--help")]
+    [InlineData("fleet run --help")]
+    public async Task Help_is_an_answer(string line)
+    {
+        var terminal = new TestTerminal();
+        Assert.Equal(0, await terminal.RunAsync(line.Split(' ')));
+        Assert.Contains("--town-url", terminal.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Without_a_town_it_ends_with_9_and_says_how_to_start_one()
+    {
+        var terminal = new TestTerminal();
+        terminal.Environment[GlobalOptions.UrlVariable] = $"http://127.0.0.1:{Ports.Free()}";
+        Assert.Equal(9, await terminal.RunAsync("status"));
+        Assert.StartsWith("unreachable: No town answers at http://127.0.0.1:", terminal.Error, StringComparison.Ordinal);
+        Assert.Contains("./run", terminal.Error, StringComparison.Ordinal);
+        Assert.Single(terminal.Error.TrimEnd().Split('\n'));
+    }
+
+    [Fact]
+    public async Task The_option_wins_over_the_environment()
+    {
+        await using var town = await FakeTown.StartAsync(static app => app.MapGet("/v1/agents", () => FakeTown.Json(Documents.Agents())));
+        var terminal = new TestTerminal();
+        terminal.Environment[GlobalOptions.UrlVariable] = "http://127.0.0.1:1";
+        Assert.Equal(0, await terminal.RunAsync(town, "agents"));
+    }
+
+    [Fact]
+    public async Task A_task_is_text_whatever_it_begins_with()
+    {
+        string? body = null;
+        await using var town = await FakeTown.StartAsync(app => app.MapPost("/v1/tasks/assign", async (HttpContext context) =>
+        {
+            body = await new StreamReader(context.Request.Body).ReadToEndAsync();
+            return FakeTown.Json(Documents.Assigned(Documents.TaskId), 201);
+        }));
+        var terminal = new TestTerminal();
+        Assert.Equal(0, await terminal.RunAsync(town, "assign", "scout", "@/etc/passwd"));
+        Assert.Contains("\"task\":\"@/etc/passwd\"", body, StringComparison.Ordinal);
+
+        // To a pipe: the id and nothing else, for $(tt assign …).
+        Assert.Equal(Documents.TaskId + "\n", terminal.Out);
+    }
+
+    [Fact]
+    public async Task A_dash_reads_the_task_from_standard_input()
+    {
+        string? body = null;
+        await using var town = await FakeTown.StartAsync(app => app.MapPost("/v1/tasks/assign", async (HttpContext context) =>
+        {
+            body = await new StreamReader(context.Request.Body).ReadToEndAsync();
+            return FakeTown.Json(Documents.Assigned(Documents.TaskId), 201);
+        }));
+        var terminal = new TestTerminal { Input = "echo one\necho two\n" };
+        Assert.Equal(0, await terminal.RunAsync(town, "assign", "scout", "-", "--json"));
+        Assert.Equal("echo one\necho two\n", JsonDocument.Parse(body!).RootElement.GetProperty("task").GetString());
+        Assert.Equal(Documents.TaskId, JsonDocument.Parse(terminal.Out).RootElement.GetProperty("task_id").GetString());
+    }
+
+    [Fact]
+    public async Task A_spawn_sends_what_was_said_and_leaves_the_rest_to_the_town()
+    {
+        var bodies = new List<string>();
+        await using var town = await FakeTown.StartAsync(app => app.MapPost("/v1/agents", async (HttpContext context) =>
+        {
+            bodies.Add(await new StreamReader(context.Request.Body).ReadToEndAsync());
+            return FakeTown.Json(Documents.Spawned("scout"), 201);
+        }));
+        var terminal = new TestTerminal { Folder = "/srv/code" };
+        Assert.Equal(0, await terminal.RunAsync(town, "spawn", "scout", "--cli", "sh"));
+        Assert.Equal(0, await terminal.RunAsync(town, "spawn", "scout", "--cli", "sh", "--max-concurrency", "2", "--grant-read", "app/", "--workdir", "."));
+        Assert.Equal("""{"name":"scout","cli":"sh"}""", bodies[0]);
+        Assert.Equal("""{"name":"scout","cli":"sh","max_concurrency":2,"grant":{"read":["/srv/code/app"],"workdir":"/srv/code"}}""", bodies[1]);
+    }
+
+    [Fact]
+    public async Task Colours_are_for_terminals_that_want_them()
+    {
+        await using var town = await FakeTown.StartAsync(static app => app.MapGet("/v1/agents", () => FakeTown.Json(Documents.Agents(Documents.Agent("scout", "sh")))));
+        var pipe = new TestTerminal();
+        var terminal = new TestTerminal { IsTerminal = true };
+        var plain = new TestTerminal { IsTerminal = true };
+        plain.Environment["NO_COLOR"] = "1";
+        await pipe.RunAsync(town, "agents");
+        await terminal.RunAsync(town, "agents");
+        await plain.RunAsync(town, "agents");
+        Assert.DoesNotContain("\u001b", pipe.Out, StringComparison.Ordinal);
+        Assert.Contains("\u001b[32m", terminal.Out, StringComparison.Ordinal);
+        Assert.DoesNotContain("\u001b[32m", plain.Out, StringComparison.Ordinal);
+        Assert.Contains("scout", plain.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Scaling_shows_the_reasons_and_json_keeps_the_shape()
+    {
+        await using var town = await FakeTown.StartAsync(static app => app.MapGet("/api/scaling", () => FakeTown.Json(Documents.Scaling())));
+        var (people, program) = (new TestTerminal(), new TestTerminal());
+        Assert.Equal(0, await people.RunAsync(town, "scaling"));
+        Assert.Equal(0, await program.RunAsync(town, "scaling", "--json"));
+        Assert.Contains("One task waits.", people.Out, StringComparison.Ordinal);
+        Assert.Equal(1, JsonDocument.Parse(program.Out).RootElement.GetProperty("recommended_workers").GetInt32());
+    }
+}
