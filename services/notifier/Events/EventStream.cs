@@ -41,6 +41,7 @@ internal sealed class EventStream(
     private long _told;
     private long _wroteAt = clock.GetTimestamp();
     private bool _known;
+    private long? _ahead;
 
     /// <summary>Finds the beginning; once more when the stream runs, if the ledger cannot be read now.</summary>
     public async Task FindStartAsync(CancellationToken gone)
@@ -72,8 +73,6 @@ internal sealed class EventStream(
             // The stream opens all the same and asks again.
         }
     }
-
-    private long? _ahead;
 
     /// <param name="gone">Cancelled when the listener's connection is closed.</param>
     /// <returns>Why it ended.</returns>
@@ -276,5 +275,5 @@ internal sealed class EventStream(
 
     private static string Gap(long after, long resumes, string reason) => string.Create(
         CultureInfo.InvariantCulture,
-        $"event: gap\nid: {resumes - 1}\ndata: {{\"after\":{after},\"resumes_at\":{resumes},\"reason\":\"{reason}\",\"read_at\":\"/v1/audit?after={after}\"}}\n\n");
+        $"event: gap\nid: {resumes - 1}\ndata: {{\"after\":{after},\"resumes_at\":{resumes},\"reason\":\"{reason}\",\"read_at\":\"/audit/entries?after={after}\"}}\n\n");
 }

@@ -21,7 +21,7 @@ internal readonly record struct ScalingLimits(int MaxAgents, int MaxWorkers, int
 /// keep its formulas; <c>WantedWorkers</c> is ours and counts what can start now.
 /// </remarks>
 internal sealed record ScalingDecision(
-    long QueueDepth, long Pending, long InFlight, long DesiredAgents, string Recommendation, int WantedWorkers, int WorkersToRun, string[] Reasons)
+    long QueueDepth, long Pending, long InFlight, long DesiredAgents, string Recommendation, int WantedWorkers, string[] Reasons)
 {
     public static ScalingDecision From(TownDemand demand, AgentCounts agents, ScalingLimits limits)
     {
@@ -30,7 +30,7 @@ internal sealed record ScalingDecision(
         var desired = Math.Min(depth, limits.MaxAgents);
         return new ScalingDecision(
             depth, pending, demand.Running, desired, Recommend(pending, demand.Running, desired, agents.Active),
-            Workers(demand.Startable + demand.Running, limits), ToRun(demand, limits), Explain(demand, limits));
+            Workers(demand.Startable + demand.Running, limits), Explain(demand, limits));
     }
 
     /// <summary>Workers that should be there to take work. What draining workers still hold is theirs and needs nobody else.</summary>

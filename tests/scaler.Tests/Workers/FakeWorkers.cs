@@ -22,7 +22,7 @@ internal sealed class FakeWorkers : IAsyncDisposable
             key=$(cat)
             env > "{Starts}/.$$"
             echo "key=$key" >> "{Starts}/.$$"
-            echo "session=$(ps -o sid= -p $$ | tr -d ' ')" >> "{Starts}/.$$"
+            echo "session=$(cut -d' ' -f6 /proc/$$/stat)" >> "{Starts}/.$$"
             mv "{Starts}/.$$" "{Starts}/$$"
             echo "worker $$ was here"
             {thenDo}
