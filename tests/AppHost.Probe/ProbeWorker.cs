@@ -1,6 +1,9 @@
+using System.Runtime.InteropServices;
+
 namespace Townhall.AppHost.Probe;
 
-/// <summary>Nobody's child: ends by itself when the host's lifetime pipe does. A file says that it runs, another that it drained.</summary>
+/// <summary>Nobody's child: drains when it is asked to end, and ends at once when the host's lifetime pipe does. A file says
+/// that it runs, another how it ended.</summary>
 internal static class ProbeWorker
 {
     public static string Directory => Environment.GetEnvironmentVariable("TOWN_DATA")!;
@@ -8,6 +11,11 @@ internal static class ProbeWorker
     public static int Run()
     {
         var running = Path.Combine(Directory, $"worker-{Environment.ProcessId}.running");
+        using var asked = PosixSignalRegistration.Create(PosixSignal.SIGTERM, _ =>
+        {
+            File.Move(running, Path.ChangeExtension(running, "drained"));
+            Environment.Exit(0);
+        });
         using (var pipe = new FileStream(
             Environment.GetEnvironmentVariable("TOWN_LIFETIME_PIPE")!, FileMode.Open, FileAccess.Read, FileShare.ReadWrite))
         {
@@ -15,7 +23,7 @@ internal static class ProbeWorker
             _ = pipe.ReadByte();
         }
 
-        File.Move(running, Path.ChangeExtension(running, "drained"));
+        File.Move(running, Path.ChangeExtension(running, "cut"));
         return 0;
     }
 }

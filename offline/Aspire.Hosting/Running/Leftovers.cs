@@ -44,16 +44,21 @@ internal static class Leftovers
         }
     }
 
+    /// <summary>Asks processes to end in their own way.</summary>
+    public static void Ask(IEnumerable<int> processIds)
+    {
+        foreach (var processId in processIds)
+        {
+            Native.Signal(processId, Native.SigTerm);
+        }
+    }
+
     /// <summary>Asks those left to end, and kills exactly those that do not within 2 s.</summary>
     /// <returns>How many there were.</returns>
     public static async Task<int> EndAsync(string hostId, TimeProvider clock, CancellationToken hurry)
     {
         var asked = Find(hostId, []);
-        foreach (var processId in asked)
-        {
-            Native.Signal(processId, Native.SigTerm);
-        }
-
+        Ask(asked);
         foreach (var processId in asked.Count == 0 ? [] : await WaitAsync(hostId, static () => [], Grace, clock, hurry))
         {
             Native.Signal(processId, Native.SigKill);

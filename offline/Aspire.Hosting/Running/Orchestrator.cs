@@ -67,6 +67,9 @@ internal sealed class Orchestrator(
         _watching = Task.WhenAll([WatchStartAsync(console), .. _runners.Select(runner => WatchAsync(runner, console))]);
     }
 
+    /// <summary>A worker's own grace is 8 s; after it, it still kills, reports and leaves.</summary>
+    private static readonly TimeSpan s_drain = TimeSpan.FromSeconds(10);
+
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         if (_town is not var (data, spawner, console))
@@ -79,7 +82,6 @@ internal sealed class Orchestrator(
         using var again = new Impatience(hurry);
         console.Say("stopping");
         await _stopping.CancelAsync();
-        _town.Pipe?.Dispose();
 
         // Workers drain by talking to the services they reference, so those outlive them; the others go first, among them
         // whoever would start new workers.
@@ -93,9 +95,12 @@ internal sealed class Orchestrator(
         if (workers.Count > 0)
         {
             console.Say($"waiting for {workers.Count} worker processes to drain");
-            await Leftovers.WaitAsync(_hostId, OwnProcesses, TimeSpan.FromSeconds(8), clock, hurry.Token);
+            Leftovers.Ask(workers);
+            await Leftovers.WaitAsync(_hostId, OwnProcesses, s_drain, clock, hurry.Token);
         }
 
+        // Only now: for a worker the closed pipe means that the host is gone, and it ends at once with all it runs.
+        _town.Pipe?.Dispose();
         foreach (var runner in _runners.AsEnumerable().Reverse())
         {
             await runner.StopAsync(hurry.Token);
