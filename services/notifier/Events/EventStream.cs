@@ -275,5 +275,5 @@ internal sealed class EventStream(
 
     private static string Gap(long after, long resumes, string reason) => string.Create(
         CultureInfo.InvariantCulture,
-        $"event: gap\nid: {resumes - 1}\ndata: {{\"after\":{after},\"resumes_at\":{resumes},\"reason\":\"{reason}\",\"read_at\":\"/audit/entries?after={after}\"}}\n\n");
+        $"event: gap\nid: {resumes - 1}\ndata: {{\"after\":{after},\"resumes_at\":{resumes},\"reason\":\"{reason}\",\"read_at\":\"/v1/ledger?after={after}\"}}\n\n");
 }
