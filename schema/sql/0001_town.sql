@@ -103,8 +103,9 @@ CREATE TABLE task (
 -- What an agent may start now, in its order. Claims, explanations and the scaling signal all read this one index.
 CREATE INDEX task_due ON task (agent_id, priority DESC, id) WHERE state = 'assigned' AND due;
 CREATE INDEX task_delayed ON task (available_at) WHERE state = 'assigned' AND NOT due;
-CREATE INDEX task_leased ON task (lease_until) WHERE state = 'running';
-CREATE INDEX task_held ON task (lease_worker) WHERE state = 'running';
+-- What each worker holds. The reaper reads the whole of it: running tasks are at most as many as there are slots, and a second
+-- index, ordered by the end of the lease, would cost every lease more than it saves the reaper.
+CREATE INDEX task_held ON task (lease_worker) INCLUDE (lease_until) WHERE state = 'running';
 CREATE INDEX task_backlog ON task (town, id) WHERE state = 'pending';
 
 -- Ended tasks: written once, in the transaction that removes the live row. Range partitions by id, which is by time (UUIDv7).

@@ -25,20 +25,21 @@ internal sealed class LeaseStore(NpgsqlDataSource database, TownSettings town)
         WorkerId worker, Guid request, string[] runtimes, Guid[] agents, int limit, CancellationToken cancellationToken)
     {
         var each = Math.Max(1, (limit + agents.Length - 1) / Math.Max(1, agents.Length));
-        await using var command = database.CreateCommand($"""
+        await using var command = database.CreateCommand("""
             WITH taker AS MATERIALIZED (
                 -- Shared with other claims, exclusive to a drain: after its yes no claim sees this worker active.
                 SELECT id FROM worker WHERE id = $1 AND state = 'active' FOR SHARE
             ), slot AS MATERIALIZED (
-                SELECT a.id, a.name, a.runtime, least(a.max_concurrency - a.running, $6) AS free, c.turn
+                SELECT a.id, a.name, a.runtime, a.cli, a.trust_level, a.grants, least(a.max_concurrency - a.running, $6) AS free, c.turn
                 FROM unnest($3) WITH ORDINALITY AS c (id, turn)
                 JOIN agent a ON a.id = c.id
                 CROSS JOIN taker
                 WHERE a.control = 'active' AND a.running < a.max_concurrency AND a.runtime = ANY ($4)
                 FOR NO KEY UPDATE OF a SKIP LOCKED
             ), found AS MATERIALIZED (
-                SELECT t.id, slot.id AS agent_id, slot.turn,
-                       row_number() OVER (PARTITION BY slot.id ORDER BY t.priority DESC, t.id) AS nth
+                -- Carries all that is needed later: the planner thinks a CTE holds one row, and would join two of them row by row.
+                SELECT t.id, slot.id AS agent_id, slot.name, slot.runtime, slot.cli, slot.trust_level, slot.grants, slot.free,
+                       slot.turn, row_number() OVER (PARTITION BY slot.id ORDER BY t.priority DESC, t.id) AS nth
                 FROM slot
                 CROSS JOIN LATERAL (
                     SELECT id, priority FROM task
@@ -50,10 +51,10 @@ internal sealed class LeaseStore(NpgsqlDataSource database, TownSettings town)
                 SET state = 'running', attempt = t.attempt + 1, lease_token = gen_random_uuid(), lease_worker = $1,
                     lease_request = $2, leased_at = now(), started_at = coalesce(t.started_at, now()),
                     lease_until = now() + CASE WHEN p.runtime = 'command' THEN $8 ELSE $7 END
-                FROM (SELECT found.id, slot.runtime, slot.name FROM found JOIN slot ON slot.id = found.agent_id
-                      ORDER BY found.nth, found.turn LIMIT $5) p
+                FROM (SELECT * FROM found ORDER BY nth, turn LIMIT $5) p
                 WHERE t.id = p.id AND t.state = 'assigned' AND t.due
-                RETURNING t.id, t.attempt, t.lease_token, t.agent_id, t.description, t.timeout_secs, p.runtime, p.name
+                RETURNING t.id, t.attempt, t.lease_token, t.agent_id, p.name, p.runtime, p.cli, t.description, t.timeout_secs,
+                          p.trust_level, p.grants
             ), counted AS (
                 UPDATE agent a SET running = a.running + l.some, last_active_at = now()
                 FROM (SELECT agent_id, count(*) AS some FROM leased GROUP BY agent_id) l
@@ -68,10 +69,12 @@ internal sealed class LeaseStore(NpgsqlDataSource database, TownSettings town)
                        json_build_object('attempt', attempt, 'worker_id', $1::uuid)::text
                 FROM leased WHERE runtime <> 'noop'
             )
-            SELECT slot.id, slot.free, (SELECT count(*) FROM found WHERE found.agent_id = slot.id), {LeaseColumns}
-            FROM slot
-            LEFT JOIN leased t ON t.agent_id = slot.id
-            LEFT JOIN agent a ON a.id = t.agent_id
+            SELECT NULL::bigint, NULL::int, id, attempt, lease_token, agent_id, name, runtime, cli, description, timeout_secs,
+                   trust_level, grants::text
+            FROM leased
+            UNION ALL
+            SELECT count(*), min(free), NULL, NULL, NULL, agent_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+            FROM found GROUP BY agent_id
             """);
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = worker.Value });
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = request });
@@ -84,23 +87,26 @@ internal sealed class LeaseStore(NpgsqlDataSource database, TownSettings town)
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
 
         var leases = new List<Lease>(limit);
-        var seen = new Dictionary<Guid, (long Found, int Free, int Taken)>(agents.Length);
+        var found = new Dictionary<Guid, (long Found, int Free)>(agents.Length);
+        var taken = new Dictionary<Guid, int>(agents.Length);
         await using var row = await command.ExecuteReaderAsync(cancellationToken);
         while (await row.ReadAsync(cancellationToken))
         {
-            var agent = row.GetGuid(0);
-            var taken = seen.TryGetValue(agent, out var before) ? before.Taken : 0;
-            if (!row.IsDBNull(3))
+            if (row.IsDBNull(0))
             {
-                taken++;
-                leases.Add(Read(row, 3));
+                var lease = Read(row, 2);
+                leases.Add(lease);
+                taken[lease.AgentId] = taken.GetValueOrDefault(lease.AgentId) + 1;
             }
-
-            seen[agent] = (row.GetInt64(2), row.GetInt32(1), taken);
+            else
+            {
+                found[row.GetGuid(5)] = (row.GetInt64(0), row.GetInt32(1));
+            }
         }
 
         // More may be there when the look was cut short by its bound, or when others' turns came first.
-        return new(leases, [.. agents.Select(agent => (agent, seen.TryGetValue(agent, out var one) && (one.Found >= one.Free || one.Taken < one.Found)))]);
+        return new(leases, [.. agents.Select(agent => (
+            agent, found.TryGetValue(agent, out var one) && (one.Found >= one.Free || taken.GetValueOrDefault(agent) < one.Found)))]);
     }
 
     /// <summary>What the same call was given before: its reply may have been lost.</summary>

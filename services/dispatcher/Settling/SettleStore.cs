@@ -61,7 +61,8 @@ internal sealed class SettleStore(NpgsqlDataSource database, TownSettings town)
                     AS e (id, epoch, token, worker, outcome, exit_code, result, result_blob, result_bytes, failure_code,
                           failure_detail, sandbox, wall_ms, output_bytes)
             ), hit AS MATERIALIZED (
-                SELECT e.*, t.agent_id, t.state AS was, t.failures AS failed_before,
+                -- Carries all that is needed later: the planner thinks a CTE holds one row, and would join two of them row by row.
+                SELECT e.*, t.agent_id, a.name AS agent_name, t.state AS was, t.failures AS failed_before, t.leased_at,
                        CASE e.outcome
                            WHEN 'completed' THEN 'completed'
                            WHEN 'cancelled' THEN 'cancelled'
@@ -70,12 +71,13 @@ internal sealed class SettleStore(NpgsqlDataSource database, TownSettings town)
                        END AS move
                 FROM ending e
                 JOIN task t ON t.id = e.id AND t.attempt = e.epoch AND t.lease_token = e.token AND t.lease_worker = e.worker
+                JOIN agent a ON a.id = t.agent_id
                 WHERE t.state IN ('running', 'assigned')
                 ORDER BY t.id
                 FOR UPDATE OF t
-            ), slot AS MATERIALIZED (
+            ), locked AS MATERIALIZED (
                 -- In order of id, so that two settlements never wait for each other in a circle.
-                SELECT a.id, a.name, a.runtime FROM agent a WHERE a.id IN (SELECT agent_id FROM hit) ORDER BY a.id FOR NO KEY UPDATE
+                SELECT a.id FROM agent a WHERE a.id IN (SELECT agent_id FROM hit) ORDER BY a.id FOR NO KEY UPDATE
             ), ended AS (
                 DELETE FROM task t USING hit
                 WHERE t.id = hit.id AND hit.move IN ('completed', 'failed', 'cancelled')
@@ -108,8 +110,8 @@ internal sealed class SettleStore(NpgsqlDataSource database, TownSettings town)
                 FROM (SELECT hit.agent_id, count(*) FILTER (WHERE hit.was = 'running') AS freed,
                              count(*) FILTER (WHERE hit.move = 'completed') AS done,
                              count(*) FILTER (WHERE hit.move <> 'release') AS rounds
-                      FROM hit JOIN slot ON slot.id = hit.agent_id GROUP BY hit.agent_id) f
-                WHERE a.id = f.agent_id
+                      FROM hit GROUP BY hit.agent_id) f
+                WHERE a.id = f.agent_id AND (SELECT count(*) FROM locked) > 0
             ), moved AS (
                 INSERT INTO task_count_delta (town, assigned, running, completed, failed, cancelled)
                 SELECT $1,
@@ -123,12 +125,12 @@ internal sealed class SettleStore(NpgsqlDataSource database, TownSettings town)
                 SELECT $1, 'worker:' || hit.worker,
                        CASE hit.move WHEN 'completed' THEN 'TaskCompleted' WHEN 'failed' THEN 'TaskFailed'
                            WHEN 'cancelled' THEN 'TaskCancelled' WHEN 'retry' THEN 'TaskRetried' ELSE 'TaskReleased' END,
-                       hit.agent_id, slot.name, hit.id,
+                       hit.agent_id, hit.agent_name, hit.id,
                        CASE WHEN hit.move IN ('failed', 'retry') THEN 'failure' ELSE 'success' END,
-                       json_build_object('attempt', hit.epoch, 'worker_id', hit.worker, 'leased_at', t.leased_at,
+                       json_build_object('attempt', hit.epoch, 'worker_id', hit.worker, 'leased_at', hit.leased_at,
                            'exit_code', hit.exit_code, 'failure_code', hit.failure_code, 'sandbox', hit.sandbox,
                            'wall_ms', hit.wall_ms, 'result_bytes', hit.result_bytes)::text
-                FROM hit JOIN slot ON slot.id = hit.agent_id JOIN task t ON t.id = hit.id
+                FROM hit
             )
             SELECT id, epoch, move, agent_id FROM hit
             """);
