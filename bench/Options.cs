@@ -20,6 +20,7 @@ internal sealed record Options
           --repeat N            starts from zero a run of P6 (default 10)
           --without-dispatcher  P1 with nobody sealing the ledger meanwhile
           --env NAME=VALUE      a variable for every service, as DOTNET_PerfMapEnabled=1; may be repeated
+          --postgres NAME=VALUE a setting of Postgres in P1 to P5, as shared_preload_libraries=auto_explain; may be repeated
           --logs                what the processes said, on stderr, when they are ended
           --data DIR            where databases live while measuring (default: the temporary folder)
         """;
@@ -48,6 +49,8 @@ internal sealed record Options
 
     public Dictionary<string, string> Environment { get; } = new(StringComparer.Ordinal);
 
+    public Dictionary<string, string> Postgres { get; } = new(StringComparer.Ordinal);
+
     public string Data { get; private set; } = Path.GetTempPath();
 
     /// <exception cref="UsageException">Something is not an option, or its value is not one.</exception>
@@ -71,8 +74,10 @@ internal sealed record Options
                     options.Logs = true;
                     break;
                 case "--env":
-                    var pair = Value().Split('=', 2);
-                    options.Environment[pair[0]] = pair.Length == 2 ? pair[1] : throw new UsageException("--env needs NAME=VALUE.");
+                    Assign(options.Environment);
+                    break;
+                case "--postgres":
+                    Assign(options.Postgres);
                     break;
                 case "--data":
                     options.Data = Path.GetFullPath(Value());
@@ -103,6 +108,12 @@ internal sealed record Options
                     break;
                 default:
                     throw new UsageException($"unknown option '{name}'\n\n{Usage}");
+            }
+
+            void Assign(Dictionary<string, string> settings)
+            {
+                var pair = Value().Split('=', 2);
+                settings[pair[0]] = pair.Length == 2 ? pair[1] : throw new UsageException($"{name} needs NAME=VALUE.");
             }
 
             string Value() => ++i < arguments.Count ? arguments[i] : throw new UsageException($"{name} needs a value.");

@@ -13,13 +13,7 @@ internal sealed class AcceptBenchmark(string name, bool throughEdge) : IBenchmar
 
     public async Task MeasureAsync(Options options, CancellationToken cancellationToken)
     {
-        var runs = new List<IReadOnlyList<Figure>>();
-        for (var run = 1; run <= options.Runs; run++)
-        {
-            runs.Add(await RunOnceAsync(options, cancellationToken));
-            Report.Progress($"{name} run {run}: {runs[^1][0].Value:f0} accepted a second");
-        }
-
+        var runs = await Runs.TakeAsync(name, options, () => RunOnceAsync(options, cancellationToken));
         Report.Print(
             name,
             $"POST /v1/tasks/assign, {options.Callers} callers, {(throughEdge ? "through the edge" : "directly on townhall")}, {options.Agents} agents",

@@ -16,13 +16,7 @@ internal sealed class ColdStartBenchmark : IBenchmark
 
     public async Task MeasureAsync(Options options, CancellationToken cancellationToken)
     {
-        var runs = new List<IReadOnlyList<Figure>>();
-        for (var run = 1; run <= options.Runs; run++)
-        {
-            runs.Add(await RunOnceAsync(options, cancellationToken));
-            Report.Progress($"{Name} run {run}: noop p50 at most {runs[^1][0].Value:f0} ms");
-        }
-
+        var runs = await Runs.TakeAsync(Name, options, () => RunOnceAsync(options, cancellationToken));
         Report.Print(
             Name,
             $"from zero workers: from the call through the edge to the handler, {options.Repeat} starts of each runtime a run, in a whole town",

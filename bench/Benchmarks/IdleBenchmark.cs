@@ -16,13 +16,7 @@ internal sealed class IdleBenchmark : IBenchmark
 
     public async Task MeasureAsync(Options options, CancellationToken cancellationToken)
     {
-        var runs = new List<IReadOnlyList<Figure>>();
-        for (var run = 1; run <= options.Runs; run++)
-        {
-            runs.Add(await RunOnceAsync(options, cancellationToken));
-            Report.Progress($"{Name} run {run}: {runs[^1][0].Value:f2} % of a core, {runs[^1][1].Value:f0} MB");
-        }
-
+        var runs = await Runs.TakeAsync(Name, options, () => RunOnceAsync(options, cancellationToken));
         Report.Print(
             Name,
             $"an idle town over {options.Seconds ?? 60} s, without a worker",

@@ -12,13 +12,7 @@ internal sealed class LatencyBenchmark : IBenchmark
 
     public async Task MeasureAsync(Options options, CancellationToken cancellationToken)
     {
-        var runs = new List<IReadOnlyList<Figure>>();
-        for (var run = 1; run <= options.Runs; run++)
-        {
-            runs.Add(await RunOnceAsync(options, cancellationToken));
-            Report.Progress($"{Name} run {run}: handler p50 at most {runs[^1][0].Value:f2} ms");
-        }
-
+        var runs = await Runs.TakeAsync(Name, options, () => RunOnceAsync(options, cancellationToken));
         Report.Print(
             Name,
             $"{options.Rate} assignments a second, open loop, from the call to the handler, one waiting worker with {options.Slots} slots",
@@ -40,7 +34,8 @@ internal sealed class LatencyBenchmark : IBenchmark
         {
             Target = target,
             Requests = await town.SpawnAgentsAsync(target, deadline),
-            Callers = options.Callers,
+            // Enough for a second in which nothing is answered: an open loop never waits for answers.
+            Callers = Math.Max(options.Callers, options.Rate),
             Rate = options.Rate,
             Duration = TimeSpan.FromSeconds(8),
         };

@@ -5,6 +5,9 @@ namespace Townhall.Bench.Proc;
 /// <summary>Which part of a core each named process used between two moments, its children included; and what strangers used.</summary>
 internal sealed class CpuMeter(IReadOnlyList<(string Name, int Pid)> processes, TimeProvider clock)
 {
+    /// <summary>The figure for everybody who is not part of the measurement.</summary>
+    public const string Others = "cpu of others on the machine";
+
     // USER_HZ is 100 on every Linux that .NET runs on (proc(5), sysconf(_SC_CLK_TCK)).
     private const double TicksPerSecond = 100;
     private Dictionary<int, ProcessTable.Row> _before = [];
@@ -48,7 +51,7 @@ internal sealed class CpuMeter(IReadOnlyList<(string Name, int Pid)> processes, 
         return
         [
             .. ticks.Select(one => new Figure($"cpu {one.Key}", one.Value / TicksPerSecond / seconds * 100, "% of a core")),
-            new Figure("cpu of others on the machine", Math.Max(0, busy - ours) / TicksPerSecond / seconds * 100, "% of a core"),
+            new Figure(Others, Math.Max(0, busy - ours) / TicksPerSecond / seconds * 100, "% of a core"),
         ];
     }
 

@@ -43,7 +43,7 @@ internal sealed class BenchTown : IAsyncDisposable
     public static async Task<BenchTown> StartAsync(Options options, TownParts parts, CancellationToken deadline)
     {
         Report.Progress("starting Postgres, Redis and the services");
-        var town = new BenchTown(options, await Servers.StartAsync(options.Data, deadline));
+        var town = new BenchTown(options, await Servers.StartAsync(options, deadline));
         try
         {
             await town.ApplySchemaAsync(deadline);
@@ -92,7 +92,7 @@ internal sealed class BenchTown : IAsyncDisposable
     }
 
     /// <summary>Starts one worker that offers <c>noop</c> and never ends by itself.</summary>
-    public async Task StartWorkerAsync()
+    public async Task<KeptProcess> StartWorkerAsync()
     {
         var worker = await KeptProcess.StartAsync("agent-worker", Programs.Dotnet(), [Programs.Built("services/agent-worker")], WithOptions(new()
         {
@@ -106,6 +106,14 @@ internal sealed class BenchTown : IAsyncDisposable
         }));
         _started.Add(worker);
         _processes.Add(("agent-worker", worker.Pid));
+        return worker;
+    }
+
+    /// <summary>Tells a worker to end and waits until it has.</summary>
+    public async Task EndWorkerAsync(KeptProcess worker, CancellationToken deadline)
+    {
+        await worker.StopAsync(deadline);
+        _processes.RemoveAll(one => one.Pid == worker.Pid);
     }
 
     public CpuMeter StartCpuMeter()
@@ -140,6 +148,13 @@ internal sealed class BenchTown : IAsyncDisposable
         return await command.ExecuteScalarAsync(deadline) is long count ? count : 0;
     }
 
+    /// <summary>The database's own clock.</summary>
+    public async Task<DateTime> ClockAsync(CancellationToken deadline)
+    {
+        await using var command = Owner.CreateCommand("SELECT now()");
+        return await command.ExecuteScalarAsync(deadline) is DateTime now ? now : throw new NotMeasuredException("The database has no time.");
+    }
+
     /// <summary>Waits until every entry that was written is sealed in the ledger.</summary>
     public Task LedgerSealedAsync(CancellationToken deadline) => Eventually.Is(
         () => CountAsync("SELECT count(*) FROM (SELECT FROM ledger_pending LIMIT 1) one", deadline), static left => left == 0, deadline,
@@ -147,6 +162,11 @@ internal sealed class BenchTown : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (_options.Logs)
+        {
+            Report.Progress($"postgres said:\n{_servers.PostgresLog}");
+        }
+
         for (var i = _started.Count - 1; i >= 0; i--)
         {
             var process = _started[i] is ServiceProcess service ? service.Process : (KeptProcess)_started[i];

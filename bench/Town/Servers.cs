@@ -24,14 +24,16 @@ internal sealed class Servers : IAsyncDisposable
 
     public string Folder => _folder;
 
-    public static async Task<Servers> StartAsync(string below, CancellationToken deadline)
+    public string PostgresLog => _postgres?.Log ?? string.Empty;
+
+    public static async Task<Servers> StartAsync(Options options, CancellationToken deadline)
     {
-        var servers = new Servers(Path.Combine(below, $"townhall-bench-{Guid.CreateVersion7():N}"));
+        var servers = new Servers(Path.Combine(options.Data, $"townhall-bench-{Guid.CreateVersion7():N}"));
         try
         {
             Directory.CreateDirectory(servers._folder);
             await servers.StartRedisAsync(deadline);
-            await servers.StartPostgresAsync(deadline);
+            await servers.StartPostgresAsync(options.Postgres, deadline);
             return servers;
         }
         catch
@@ -79,7 +81,7 @@ internal sealed class Servers : IAsyncDisposable
         await Eventually.Is(() => Ports.ListensAsync(RedisPort, deadline), static listens => listens, deadline, "Redis to answer");
     }
 
-    private async Task StartPostgresAsync(CancellationToken deadline)
+    private async Task StartPostgresAsync(IReadOnlyDictionary<string, string> settings, CancellationToken deadline)
     {
         var data = Path.Combine(_folder, "postgres");
         string[] owner = [];
@@ -95,13 +97,14 @@ internal sealed class Servers : IAsyncDisposable
             "initdb", Programs.Postgres("initdb"),
             ["-D", data, "-U", "town_admin", "-A", "trust", "-E", "UTF8", "--locale=C", "--data-checksums"], owner, deadline);
         PostgresPort = Ports.Free();
-        string[] settings =
+        string[] townSettings =
         [
             $"port={PostgresPort.ToString(CultureInfo.InvariantCulture)}", "listen_addresses=127.0.0.1", "unix_socket_directories=",
             "fsync=on", "jit=off", "max_connections=200", "shared_buffers=256MB", "max_wal_size=2GB", "log_checkpoints=off",
+            .. settings.Select(static one => $"{one.Key}={one.Value}"),
         ];
         _postgres = await KeptProcess.StartAsync(
-            "postgres", Programs.Postgres("postgres"), ["-D", data, .. settings.SelectMany(static one => (string[])["-c", one])],
+            "postgres", Programs.Postgres("postgres"), ["-D", data, .. townSettings.SelectMany(static one => (string[])["-c", one])],
             new Dictionary<string, string>(), deathSignal: "QUIT", owner);
         await Eventually.Is(() => AnswersAsync(deadline), static answers => answers, deadline, "Postgres to answer");
         await using var admin = NpgsqlDataSource.Create(Connection("town_admin", "postgres"));
