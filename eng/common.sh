@@ -22,6 +22,7 @@ ensure_programs() {
   { have setpriv && have setsid && have flock; } || need+=(util-linux)
   have bwrap || want+=(bubblewrap)
   have git || want+=(git)
+  have curl || want+=(curl)
   [ ${#need[@]} -eq 0 ] && [ ${#want[@]} -eq 0 ] && return 0
 
   if [ "$(id -u)" = 0 ] && have apt-get; then

@@ -1,0 +1,34 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Townhall.Api.Agents;
+using Townhall.Api.Tasks;
+using Townhall.Contracts.Ids;
+using Townhall.ServiceDefaults.Redis;
+using Townhall.ServiceDefaults.Settings;
+using Townhall.Testing;
+
+namespace Townhall.Api.Tests;
+
+/// <summary>The service's own parts over a test's database, without a listener. Redis is away, which changes nothing here.</summary>
+internal sealed class Parts(TestDatabase database) : IServiceProvider
+{
+    public TownSettings Town { get; } = new() { Name = database.Town, Root = "/", IdleTimeout = TimeSpan.FromMinutes(5) };
+
+    public AgentStore Agents => new(database.App, Town);
+
+    public TaskStore Tasks => new(database.App, Town);
+
+    public Acceptance Acceptance() =>
+        new(Tasks, new Doorbell(new RedisDoor(this, TimeProvider.System, NullLogger<RedisDoor>.Instance), Town));
+
+    public async Task<AgentId> SpawnAsync(string name, CancellationToken deadline, string? nickname = null, string? role = null)
+    {
+        var id = AgentId.New();
+        Assert.True(await Agents.TrySpawnAsync(id, new NewAgent(name, "sh", role, nickname), "sh", "test", deadline));
+        return id;
+    }
+
+    public static AcceptedTask Task(AgentId agent, string text = "work") =>
+        new(TaskId.New(), agent, text, "test", 0, null, null, null, null, null, null);
+
+    public object? GetService(Type serviceType) => null;
+}
