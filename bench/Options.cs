@@ -11,6 +11,7 @@ internal sealed record Options
         NAME is P1, P2, P4, P5, P6, P10 or all (docs/performance.md says what each one means).
 
           --runs N              runs of each benchmark; the median is the figure (default 3)
+          --tries N             repeats of a run that strangers disturbed (default 3); the least disturbed one counts
           --seconds N           length of a measured run: P1, P2 and P5 10, P10 60
           --count N             tasks of P4 (default 50000)
           --callers N           calls in flight in P1, P2 and while P4 loads (default 64)
@@ -28,6 +29,8 @@ internal sealed record Options
     public required string Name { get; init; }
 
     public int Runs { get; private set; } = 3;
+
+    public int Tries { get; private set; } = 3;
 
     public int? Seconds { get; private set; }
 
@@ -84,6 +87,9 @@ internal sealed record Options
                     break;
                 case "--runs":
                     options.Runs = Number();
+                    break;
+                case "--tries":
+                    options.Tries = Number();
                     break;
                 case "--seconds":
                     options.Seconds = Number();

@@ -1,13 +1,11 @@
 namespace Townhall.Bench;
 
 /// <summary>Repeats a measurement as often as the options say, and does not believe a run that strangers disturbed.</summary>
+/// <remarks>Of disturbed tries the least disturbed is taken, and its figures say by how much.</remarks>
 internal static class Runs
 {
     /// <summary>What others on the machine may use of a core before a run counts as disturbed.</summary>
     private const double OthersMost = 20;
-
-    /// <summary>Tries of one run; of disturbed ones the least disturbed is taken, and its figures say by how much.</summary>
-    private const int TriesMost = 3;
 
     public static async Task<IReadOnlyList<IReadOnlyList<Figure>>> TakeAsync(
         string name, Options options, Func<Task<IReadOnlyList<Figure>>> measure)
@@ -16,7 +14,7 @@ internal static class Runs
         for (var run = 1; run <= options.Runs; run++)
         {
             IReadOnlyList<Figure>? best = null;
-            for (var attempt = 1; attempt <= TriesMost && (best is null || Others(best) > OthersMost); attempt++)
+            for (var attempt = 1; attempt <= options.Tries && (best is null || Others(best) > OthersMost); attempt++)
             {
                 var taken = await measure();
                 best = best is null || Others(taken) < Others(best) ? taken : best;
