@@ -57,6 +57,7 @@ public sealed class HealingTests(RunningTown town)
         // The town answers again after what the case before did to it.
         await Eventually.Is(true, async () => await client.CountAsync("assigned", deadline) == 0, deadline);
         var before = await client.CountAsync("completed", deadline);
+        var head = await client.LedgerHeadAsync(deadline);
         var run = Guid.NewGuid().ToString("N")[..6];
         for (var agent = 0; agent < 8; agent++)
         {
@@ -81,8 +82,9 @@ public sealed class HealingTests(RunningTown town)
 
         // The sequencer may still be moving the last entries into the chain.
         var ends = await Eventually.Is(
-            async () => (await client.LedgerAsync(deadline)).Where(entry => entry.Action == "TaskCompleted" && tasks.Contains(entry.TaskId!.Value)).ToList(),
+            async () => (await client.LedgerAfterAsync(head, deadline)).Where(entry => entry.Action == "TaskCompleted" && tasks.Contains(entry.TaskId!.Value)).ToList(),
             found => found.Count >= Tasks, deadline);
+        await client.LedgerAsync(deadline);
         Assert.Equal(tasks.Order(), ends.Select(entry => entry.TaskId!.Value).Order());
         Assert.Equal(before + Tasks, await client.CountAsync("completed", deadline));
     }

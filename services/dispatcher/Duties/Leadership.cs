@@ -44,6 +44,7 @@ internal sealed partial class Leadership(NpgsqlDataSource database, TownSettings
     internal async Task TurnAsync(CancellationToken cancellationToken)
     {
         var asked = clock.GetTimestamp();
+        var led = Epoch is not null;
         try
         {
             await using var command = database.CreateCommand("""
@@ -58,10 +59,11 @@ internal sealed partial class Leadership(NpgsqlDataSource database, TownSettings
             command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = _me });
             command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = Term });
             var epoch = await command.ExecuteScalarAsync(cancellationToken) as long? ?? 0;
-            var before = Interlocked.Exchange(ref _epoch, epoch);
+            Volatile.Write(ref _epoch, epoch);
             // Counted from when we asked: the database's term cannot have begun earlier.
             Volatile.Write(ref _heldSince, asked);
-            if (epoch > 0 && epoch != before)
+            // Also when it is the epoch of before: after an outage longer than the term this process had stopped leading.
+            if (epoch > 0 && !led)
             {
                 LogLeads(town.Name, epoch);
                 Interlocked.Exchange(ref _gained, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
