@@ -11,7 +11,8 @@ public readonly record struct TaskId(Guid Value)
 /// <summary>Names one durable agent. Never used again, also after the agent was pruned.</summary>
 public readonly record struct AgentId(Guid Value)
 {
-    public static AgentId New() => new(TimeOrdered.Next());
+    /// <summary>Random (version 4): people name agents by the first four digits, which must differ.</summary>
+    public static AgentId New() => new(Guid.NewGuid());
 
     public override string ToString() => Value.ToString("D");
 }

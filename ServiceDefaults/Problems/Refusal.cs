@@ -82,10 +82,10 @@ public sealed record Refusal(int Status, string Code, string Detail) : IResult, 
 public static class CommonRefusals
 {
     public static readonly Refusal Unavailable =
-        new(503, "database_unavailable", "The database cannot be reached right now; nothing was changed. Try again.") { RetryAfterSecs = 1 };
+        new(503, "database_unavailable", "The database cannot be reached right now. Whether a change was made is not known: look before you repeat it.") { RetryAfterSecs = 1 };
 
     public static readonly Refusal Deadline =
-        new(503, "deadline_exceeded", "The answer took too long. Whether something was changed is not known; repeat with the same Idempotency-Key.") { RetryAfterSecs = 1 };
+        new(503, "deadline_exceeded", "The answer took too long. Whether a change was made is not known: look before you repeat it.") { RetryAfterSecs = 1 };
 
     public static readonly Refusal Overloaded =
         new(503, "overloaded", "Too many requests are waiting; this one was not begun.") { RetryAfterSecs = 1 };

@@ -23,6 +23,7 @@ internal sealed partial class DrainHandshake(
     private TimeSpan _patience = TimeSpan.FromSeconds(session.Reply.IdleTimeoutSecs);
     private bool _toldToDrain;
     private bool _asking;
+    private bool _askedToStop;
 
     /// <summary>True once the process was told to stop.</summary>
     public bool IsStopping { get; private set; }
@@ -77,9 +78,10 @@ internal sealed partial class DrainHandshake(
         }
 
         // When stopping we ask at once, since the answer also names leases whose grant we never heard of.
+        // Asked again when nothing is held any more: only that yes makes it a drained worker, not a lost one.
         if (IsStopping)
         {
-            return "stopping";
+            return !_askedToStop || held == 0 ? "stopping" : null;
         }
 
         return held > 0 || UntilNextStep(held) is not { } left || left > TimeSpan.Zero ? null : _toldToDrain ? "stopping" : "idle";
@@ -130,9 +132,15 @@ internal sealed partial class DrainHandshake(
     public void Heard(DrainReply? reply, string reason)
     {
         _asking = false;
-        if (reply is { Drained: true } || IsStopping && reason == "stopping")
+        if (reply is { Drained: true } || (IsStopping && reason == "stopping" && (reply is null || _askedToStop)))
         {
             Answered = true;
+            return;
+        }
+
+        if (IsStopping && reason == "stopping")
+        {
+            _askedToStop = true;
             return;
         }
 

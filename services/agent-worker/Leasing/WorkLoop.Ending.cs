@@ -71,7 +71,7 @@ internal sealed partial class WorkLoop
     private void StartDraining()
     {
         // A lease call under way may bring work; the dispatcher knows, and refuses then.
-        if (_drain.ReasonToAsk(_held.Count) is { } reason)
+        if (_drain.ReasonToAsk(_held.Count + _settles.Undelivered) is { } reason)
         {
             _drain.Asking();
             Unforeseen.EndsTheProcess(DrainAsync(reason));

@@ -5,7 +5,8 @@ using Townhall.Worker.Processes;
 namespace Townhall.Worker.Sandbox;
 
 /// <summary>Shows a command an almost empty machine: system programs, its own two folders, what its grant lists, and nobody else.</summary>
-internal sealed class BubblewrapSandbox(string bubblewrap, Confinement confinement) : ISandbox
+/// <param name="townData">The town's data folder, with its keys and passwords: empty inside, whatever the grant says.</param>
+internal sealed class BubblewrapSandbox(string bubblewrap, Confinement confinement, string? townData) : ISandbox
 {
     private const long TempBytes = 1L << 30;
     private const long SharedMemoryBytes = 256L << 20;
@@ -57,9 +58,17 @@ internal sealed class BubblewrapSandbox(string bubblewrap, Confinement confineme
         // Grants come in the order of their depth, so that a folder given for writing inside one given for reading is not covered by it.
         foreach (var (path, flag) in grant.Read.Select(static path => (path, "--ro-bind"))
             .Concat(grant.Write.Select(static path => (path, "--bind")))
+            .Where(item => townData is null || !IsBelow(item.path, townData))
             .OrderBy(static item => item.path.Length))
         {
             line.AddRange([flag, path, path]);
+        }
+
+        // A town often keeps its data inside the project that its agents work on.
+        if (townData is not null && Directory.Exists(townData)
+            && grant.Read.Concat(grant.Write).Concat(programFolders).Any(folder => IsBelow(townData, folder)))
+        {
+            line.AddRange(["--tmpfs", townData, "--remount-ro", townData]);
         }
 
         line.AddRange(["--bind", folders.Work, InnerWork, "--bind", folders.Exchange, InnerExchange]);

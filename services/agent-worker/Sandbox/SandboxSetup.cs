@@ -38,7 +38,7 @@ internal static class SandboxSetup
             return new Sandboxes(null, bare, tools.Bubblewrap is null ? "bubblewrap is not installed" : "setpriv is not installed");
         }
 
-        var sandbox = new BubblewrapSandbox(tools.Bubblewrap, confinement);
+        var sandbox = new BubblewrapSandbox(tools.Bubblewrap, confinement, settings.Data);
         var trial = folders.Create("probe");
         try
         {

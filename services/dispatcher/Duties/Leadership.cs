@@ -13,15 +13,10 @@ internal sealed partial class Leadership(NpgsqlDataSource database, TownSettings
     private readonly Guid _me = Guid.CreateVersion7();
     private long _epoch;
     private long _heldSince;
-    private TaskCompletionSource _gained = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>The epoch of this process's leadership, or null while another leads. A holder that could not renew in time stops by itself.</summary>
     public long? Epoch =>
         Volatile.Read(ref _epoch) is > 0 and var epoch && clock.GetElapsedTime(Volatile.Read(ref _heldSince)) < Term ? epoch : null;
-
-    /// <summary>Ends when this process leads.</summary>
-    public Task LeadsAsync(CancellationToken cancellationToken) =>
-        Epoch is null ? Volatile.Read(ref _gained).Task.WaitAsync(cancellationToken) : Task.CompletedTask;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -66,7 +61,6 @@ internal sealed partial class Leadership(NpgsqlDataSource database, TownSettings
             if (epoch > 0 && !led)
             {
                 LogLeads(town.Name, epoch);
-                Interlocked.Exchange(ref _gained, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
             }
         }
         catch (Exception failure) when (failure is NpgsqlException or TimeoutException)

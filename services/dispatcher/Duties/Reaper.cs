@@ -82,7 +82,7 @@ internal sealed partial class Reaper(
     [LoggerMessage(LogLevel.Warning, "{Count} leases ran out without an answer; their tasks are offered again or buried")]
     private partial void LogExpired(int count);
 
-    [LoggerMessage(LogLevel.Warning, "{Count} workers were not heard of for a whole lease and count as lost")]
+    [LoggerMessage(LogLevel.Warning, "{Count} workers were not heard of for two leases and count as lost")]
     private partial void LogLost(int count);
 
     [LoggerMessage(LogLevel.Warning, "The reaper's turn failed and comes again: {Reason}")]

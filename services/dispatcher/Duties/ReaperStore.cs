@@ -1,5 +1,6 @@
 using Npgsql;
 using Townhall.Contracts.Tasks;
+using Townhall.Dispatcher.Leases;
 using Townhall.ServiceDefaults.Settings;
 
 namespace Townhall.Dispatcher.Duties;
@@ -88,7 +89,8 @@ internal sealed class ReaperStore(NpgsqlDataSource database, TownSettings town)
         return await GuidsAsync(command, cancellationToken);
     }
 
-    /// <summary>Declares workers lost that hold nothing and were not heard of for a whole lease.</summary>
+    /// <summary>Declares workers lost that hold nothing and were not heard of for two leases: one that comes back just after
+    /// its lease ran out can still hand in what it did.</summary>
     public async Task<int> LoseSilentWorkersAsync(CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand("""
@@ -102,7 +104,7 @@ internal sealed class ReaperStore(NpgsqlDataSource database, TownSettings town)
             SELECT $1, 'dispatcher', 'WorkerLost', 'failure', json_build_object('worker_id', id)::text FROM silent
             """);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
-        command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = town.LeaseOf("") });
+        command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = town.LeaseOf("") * 2 });
         return await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
@@ -111,10 +113,12 @@ internal sealed class ReaperStore(NpgsqlDataSource database, TownSettings town)
     {
         await using var command = database.CreateCommand("""
             WITH promoted AS MATERIALIZED (SELECT agent_id FROM promote_delayed($2) AS p (agent_id))
-            SELECT agent_id FROM promoted UNION SELECT agent_id FROM ready_agents($1, NULL, $2)
+            SELECT agent_id FROM promoted UNION SELECT agent_id FROM ready_agents($1, NULL, $3)
             """);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = 2000 });
+        // As many as are remembered: a smaller bound would always name the same ones.
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = ReadyAgents.Most });
         return await GuidsAsync(command, cancellationToken);
     }
 

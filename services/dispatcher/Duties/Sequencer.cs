@@ -23,7 +23,6 @@ internal sealed partial class Sequencer(
         {
             while (true)
             {
-                await leadership.LeadsAsync(stoppingToken);
                 await bell.WaitAsync(LookEvery, clock, stoppingToken);
                 await TurnAsync(stoppingToken);
                 await Task.Delay(Gather, clock, stoppingToken);
@@ -35,7 +34,7 @@ internal sealed partial class Sequencer(
         }
     }
 
-    /// <summary>Seals everything that waits, in bounded batches.</summary>
+    /// <summary>Seals everything that waits, in bounded batches; nothing while another process leads.</summary>
     /// <returns>How many entries were sealed.</returns>
     internal async Task<int> TurnAsync(CancellationToken cancellationToken)
     {

@@ -101,6 +101,12 @@ internal sealed partial class LeasePump(
     /// <summary>Claims until nobody waits or nothing is ready.</summary>
     internal async Task TurnAsync(CancellationToken cancellationToken)
     {
+        // Callers that left are forgotten also while nothing is ready, or the line would grow with every idle poll.
+        while (_waiters.TryPeek(out var first) && first.HasLeft)
+        {
+            _waiters.TryDequeue(out _);
+        }
+
         while (ready.Count > 0 && _waiters.TryDequeue(out var waiter))
         {
             if (!waiter.TryServe())
@@ -113,8 +119,17 @@ internal sealed partial class LeasePump(
             Claim? claim = null;
             try
             {
+                if (waiter.Doubtful && await leases.RepeatAsync(waiter.Worker.Id, waiter.Request, cancellationToken) is { Length: > 0 } before)
+                {
+                    claim = new Claim([.. before], [.. agents.Select(static agent => (agent, true))]);
+                    served = true;
+                    continue;
+                }
+
+                waiter.Doubtful = true;
                 claim = await leases.ClaimAsync(
                     waiter.Worker.Id, waiter.Request, waiter.Worker.Runtimes, agents, waiter.Max, cancellationToken);
+                waiter.Doubtful = false;
                 served = claim.Leases.Count > 0;
             }
             catch (Exception failure) when (failure is NpgsqlException or TimeoutException)
@@ -189,12 +204,14 @@ internal sealed partial class LeasePump(
 
     private void Heard(string name)
     {
+        // Where there were too many to name, the sweep finds them within a second.
         if (Guid.TryParse(name, out var agent))
         {
             ready.Ring(agent);
-            sequencer.Ring();
             Wake();
         }
+
+        sequencer.Ring();
     }
 
     [LoggerMessage(LogLevel.Warning, "A claim failed; its agents stay in line and it is tried again")]
@@ -211,6 +228,11 @@ internal sealed partial class LeasePump(
 
         public int Entered;
 
+        /// <summary>A claim for it failed on the way: it may have been committed.</summary>
+        public bool Doubtful { get; set; }
+
+        public bool HasLeft => Volatile.Read(ref _state) == Left;
+
         public KnownWorker Worker { get; } = worker;
 
         public Guid Request { get; } = request;
@@ -225,8 +247,22 @@ internal sealed partial class LeasePump(
         public bool TryReturn() => Interlocked.CompareExchange(ref _state, Waiting, Serving) == Serving;
 
         /// <summary>False when the pump is at work for it; then the result must still be waited for.</summary>
-        public bool TryLeave() =>
-            Interlocked.CompareExchange(ref _state, Left, Waiting) == Waiting
-            || Interlocked.CompareExchange(ref _state, LeftWhileServing, Serving) is not (Serving or LeftWhileServing);
+        public bool TryLeave()
+        {
+            while (true)
+            {
+                switch (Volatile.Read(ref _state))
+                {
+                    case Waiting when Interlocked.CompareExchange(ref _state, Left, Waiting) == Waiting:
+                        return true;
+                    case Serving when Interlocked.CompareExchange(ref _state, LeftWhileServing, Serving) == Serving:
+                        return false;
+                    case Left:
+                        return true;
+                    case LeftWhileServing:
+                        return false;
+                }
+            }
+        }
     }
 }

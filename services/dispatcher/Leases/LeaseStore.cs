@@ -45,7 +45,9 @@ internal sealed class LeaseStore(NpgsqlDataSource database, TownSettings town)
                     SELECT id, priority FROM task
                     WHERE agent_id = slot.id AND state = 'assigned' AND due
                     ORDER BY priority DESC, id
-                    LIMIT slot.free) t
+                    LIMIT slot.free
+                    -- Others lock a task before its agent: waiting for one here could be a circle.
+                    FOR NO KEY UPDATE SKIP LOCKED) t
             ), leased AS (
                 UPDATE task t
                 SET state = 'running', attempt = t.attempt + 1, lease_token = gen_random_uuid(), lease_worker = $1,

@@ -9,7 +9,7 @@ namespace Townhall.Dispatcher.Leases;
 internal sealed class ReadyAgents
 {
     /// <summary>Agents remembered at most; the sweep finds the others again.</summary>
-    private const int Most = 50_000;
+    public const int Most = 50_000;
 
     private readonly Lock _gate = new();
     private readonly Queue<Guid> _turns = new();

@@ -84,9 +84,9 @@ internal sealed class SettleBatcher(SettleStore store, ReadyAgents ready, LeaseP
             pump.Wake();
             sequencer.Ring();
         }
-        catch (PostgresException bad) when (bad.SqlState.StartsWith("22", StringComparison.Ordinal) && batch.Count > 1)
+        catch (PostgresException bad) when (batch.Count > 1 && FailsAlone(bad))
         {
-            // One report holds a value that cannot be stored: it fails alone.
+            // One report holds a value that cannot be stored, or met somebody's lock: it fails alone.
             foreach (var report in batch)
             {
                 await CommitAsync([report]);
@@ -100,6 +100,10 @@ internal sealed class SettleBatcher(SettleStore store, ReadyAgents ready, LeaseP
             }
         }
     }
+
+    // Data exceptions, deadlock, lock timeout.
+    private static bool FailsAlone(PostgresException bad) =>
+        bad.SqlState.StartsWith("22", StringComparison.Ordinal) || bad.SqlState is PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.LockNotAvailable;
 
     private sealed class Report(Ending[] endings)
     {

@@ -66,8 +66,9 @@ internal sealed class SettleStore(NpgsqlDataSource database, TownSettings town)
                        CASE e.outcome
                            WHEN 'completed' THEN 'completed'
                            WHEN 'cancelled' THEN 'cancelled'
-                           WHEN 'released' THEN 'release'
-                           ELSE CASE WHEN t.cancel_requested_at IS NULL AND t.failures + 1 < t.max_attempts THEN 'retry' ELSE 'failed' END
+                           -- Given back while somebody wanted it cancelled: it must not start again.
+                           WHEN 'released' THEN CASE WHEN t.cancel_requested_at IS NULL THEN 'release' ELSE 'cancelled' END
+                           ELSE CASE WHEN t.failures + 1 >= t.max_attempts THEN 'failed' WHEN t.cancel_requested_at IS NULL THEN 'retry' ELSE 'cancelled' END
                        END AS move
                 FROM ending e
                 JOIN task t ON t.id = e.id AND t.attempt = e.epoch AND t.lease_token = e.token AND t.lease_worker = e.worker

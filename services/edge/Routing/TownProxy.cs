@@ -75,7 +75,7 @@ internal static class TownProxy
         _ => new Refusal(
             503,
             "service_unavailable",
-            $"The {service} service went away before it answered. Whether something was changed is not known; repeat with the same Idempotency-Key.")
+            $"The {service} service went away before it answered. Whether a change was made is not known: look before you repeat it.")
         { RetryAfterSecs = 1 },
     };
 

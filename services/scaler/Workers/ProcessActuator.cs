@@ -16,13 +16,18 @@ internal sealed partial class ProcessActuator(
     private readonly Dictionary<Guid, WorkerProcess> _children = [];
     private readonly HashSet<Guid> _starting = [];
     private Dictionary<Guid, WorkerStart>? _inherited;
+    private long _inheritedAt;
 
     /// <summary>Workers on their way: started here or by an earlier scaler, and not registered yet.</summary>
     public int Starting => _starting.Count + (_inherited?.Count ?? 0);
 
     public async Task CatchUpAsync(CancellationToken cancellationToken)
     {
-        _inherited ??= _journal.Open(Patience).ToDictionary(static start => start.Worker);
+        if (_inherited is null)
+        {
+            _inherited = _journal.Open(Patience).ToDictionary(static start => start.Worker);
+            _inheritedAt = clock.GetTimestamp();
+        }
         var gone = _children.Values.Where(static child => child.HasExited).ToList();
         var rowsOf = await rows.OfAsync(
             [.. _starting.Select(worker => _children[worker].Start), .. _inherited.Values, .. gone.Select(static child => child.Start)],
@@ -36,7 +41,8 @@ internal sealed partial class ProcessActuator(
 
         foreach (var (worker, start) in _inherited.ToList())
         {
-            if (rowsOf.Contains(worker) || (start.Pid is { } pid && !StartJournal.IsAlive(pid)))
+            // One whose scaler was killed before the process was made never registers and has no process to look for.
+            if (rowsOf.Contains(worker) || (start.Pid is { } pid && !StartJournal.IsAlive(pid)) || clock.GetElapsedTime(_inheritedAt) > Patience)
             {
                 Forget(worker);
             }

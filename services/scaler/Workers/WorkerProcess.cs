@@ -45,7 +45,9 @@ internal sealed class WorkerProcess : IDisposable
             RedirectStandardInput = true,
             WorkingDirectory = "/",
         };
-        foreach (var argument in (IEnumerable<string>)["-c", Launch, "worker", log, .. command.Vector])
+        // Also as an argument, which the worker ignores: a host that looks for its workers may not read their environment.
+        string[] host = command.Environment.TryGetValue("TOWN_HOST_ID", out var id) ? [$"TOWN_HOST_ID={id}"] : [];
+        foreach (var argument in (IEnumerable<string>)["-c", Launch, "worker", log, .. command.Vector, .. host])
         {
             start.ArgumentList.Add(argument);
         }

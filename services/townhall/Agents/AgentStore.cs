@@ -68,10 +68,11 @@ internal sealed class AgentStore(NpgsqlDataSource database, TownSettings town)
             found.Add((new(row.GetGuid(0)), row.GetString(1)));
         }
 
-        return found;
+        // A name is unique: somebody else's nickname must not make it ambiguous.
+        return found.Where(one => one.Item2.Equals(reference, StringComparison.OrdinalIgnoreCase)).Take(1).ToList() is [var exact] ? [exact] : found;
     }
 
-    /// <summary>Agents behind <paramref name="after"/> in order of creation, with what they do right now.</summary>
+    /// <summary>Agents behind <paramref name="after"/> in order of id, with what they do right now.</summary>
     public async Task<IReadOnlyList<AgentView>> ListAsync(Guid after, int most, CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand("""

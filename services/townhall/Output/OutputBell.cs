@@ -33,7 +33,7 @@ internal sealed class OutputBell
         }
     }
 
-    /// <summary>The last follower of a task has left.</summary>
+    /// <summary>A follower of a task has left; the next one makes the wait anew.</summary>
     public void Forget(TaskId id) => _waiting.TryRemove(id.ToString(), out _);
 
     private void Heard(string name)

@@ -68,6 +68,8 @@ internal static class OutputEndpoints
             if (follow)
             {
                 Interlocked.Decrement(ref s_followers);
+                // Another follower of the same task looks by itself until the next ring.
+                bell.Forget(task);
             }
         }
     }

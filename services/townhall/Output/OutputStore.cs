@@ -25,7 +25,7 @@ internal sealed class OutputStore(NpgsqlDataSource database, TownSettings town)
         return await row.ReadAsync(cancellationToken) ? new(row.GetBoolean(0), row.GetInt32(1)) : null;
     }
 
-    /// <summary>What an attempt printed from <paramref name="offset"/> on, at most 16 chunks of at most 1 MiB.</summary>
+    /// <summary>What an attempt printed from <paramref name="offset"/> on, at most 4 chunks of at most 1 MiB.</summary>
     public async Task<IReadOnlyList<byte[]>> AfterAsync(TaskId id, int attempt, long offset, CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand("""
@@ -33,7 +33,7 @@ internal sealed class OutputStore(NpgsqlDataSource database, TownSettings town)
             FROM task_output
             WHERE task_id = $1 AND epoch = $2 AND start_offset + length(bytes) > $3
             ORDER BY start_offset
-            LIMIT 16
+            LIMIT 4
             """);
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = id.Value });
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = attempt });

@@ -27,8 +27,9 @@ internal sealed record NewAssignment(
             ?? (MaxAttempts is < 1 or > 100 ? "max_attempts must be 1 to 100." : null)
             ?? (TimeoutSecs is <= 0 or > 86_400 ? "timeout_secs must be more than 0 and at most 86400." : null)
             ?? Instant("not_before", NotBefore)
-            ?? Instant("deadline", Deadline)
-            ?? (ConcurrencyKey is null ? null : PlainText.Fault("concurrency_key", ConcurrencyKey, 256, lines: false))
+            // Accepting what nobody keeps would be a lie.
+            ?? (Deadline is null ? null : "deadline is not kept yet; leave it out.")
+            ?? (ConcurrencyKey is null ? null : "concurrency_key is not kept yet; leave it out.")
             ?? TagFault();
         return wrong is null ? null : Problems.Invalid(wrong);
     }

@@ -83,6 +83,7 @@ internal sealed class TaskStore(NpgsqlDataSource database, TownSettings town)
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = id.Value });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = actor });
-        return await command.ExecuteScalarAsync(cancellationToken) as string;
+        // Null also when it was settled while we waited for its row: that end is visible to a second look only.
+        return await command.ExecuteScalarAsync(cancellationToken) as string ?? (await FindAsync(id, cancellationToken))?.State;
     }
 }

@@ -37,6 +37,18 @@ public sealed class SandboxTests(SandboxedWorker host) : IClassFixture<Sandboxed
     }
 
     [Fact]
+    public async Task A_grant_around_the_data_of_the_town_shows_all_but_that_data()
+    {
+        var around = Path.GetDirectoryName(host.Scratch.Folder)!;
+        var script = $"ls {around} | grep -q {Path.GetFileName(host.Scratch.Folder)} && ls -A {host.Scratch.Folder} > \"$TOWNHALL_RESULT_FILE\"";
+        foreach (var grant in (AgentGrant[])[new("none", [around], [], null), new("none", [], [around], null), new("none", [around, host.Scratch.Folder], [], null)])
+        {
+            var result = await _dispatcher.ResultOfAsync(_dispatcher.Enqueue("sh", script, grant: grant));
+            Assert.Equal(("completed", ""), (result.Outcome, result.Result));
+        }
+    }
+
+    [Fact]
     public async Task Only_its_own_processes_are_seen()
     {
         var result = await RunAsync("ls -d /proc/[0-9]* | wc -l");

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Townhall.Dispatcher.Duties;
+using Townhall.Ledger;
 using Townhall.Testing;
 
 namespace Townhall.Dispatcher.Tests.Duties;
@@ -32,15 +33,21 @@ public sealed class LeadershipTests(PostgresServer postgres) : IClassFixture<Pos
         var clock = new TestClock();
         using var leader = Make(database, clock);
         await leader.TurnAsync(deadline);
-        Assert.True(leader.LeadsAsync(deadline).IsCompletedSuccessfully);
-
         clock.Advance(TimeSpan.FromSeconds(7));
         Assert.Null(leader.Epoch);
-        var leads = leader.LeadsAsync(deadline);
-        Assert.False(leads.IsCompleted);
         await leader.TurnAsync(deadline);
-        await leads;
         Assert.Equal(1, leader.Epoch);
+
+        var sequencer = new Sequencer(
+            new LedgerChain(database.Sequencer), leader, new SequencerBell(), Quiet.Doorbell(new Seed(database).Town), new Seed(database).Town, clock,
+            NullLogger<Sequencer>.Instance);
+        await new Seed(database).WorkerAsync(deadline);
+        Assert.Equal(1, await sequencer.TurnAsync(deadline));
+        clock.Advance(TimeSpan.FromSeconds(7));
+        await new Seed(database).WorkerAsync(deadline);
+        Assert.Equal(0, await sequencer.TurnAsync(deadline));
+        await leader.TurnAsync(deadline);
+        Assert.Equal(1, await sequencer.TurnAsync(deadline));
     }
 
     private static Leadership Make(TestDatabase database, TimeProvider clock) =>

@@ -120,7 +120,9 @@ internal sealed partial class CommandRuntime(CommandHost host, OutputUploads upl
                 await FlushAsync(attempt, output);
             }
 
-            if (attempt.Reason != EndReason.None)
+            // A command that ended by itself has a result, also when somebody asked for its end while we still uploaded output:
+            // dropping it would run its side effects twice.
+            if (attempt.Reason == EndReason.Lost || (attempt.Reason != EndReason.None && ending != Ending.ByItself))
             {
                 return Ended(attempt, attempt.Reason, status, output.Printed, sandbox.Name);
             }
