@@ -39,7 +39,7 @@ public sealed class SandboxTests(SandboxedWorker host) : IClassFixture<Sandboxed
     [Fact]
     public async Task A_grant_around_the_data_of_the_town_shows_all_but_that_data()
     {
-        var around = Path.GetDirectoryName(host.Scratch.Folder)!;
+        var around = host.Scratch.Root;
         var script = $"ls {around} | grep -q {Path.GetFileName(host.Scratch.Folder)} && ls -A {host.Scratch.Folder} > \"$TOWNHALL_RESULT_FILE\"";
         foreach (var grant in (AgentGrant[])[new("none", [around], [], null), new("none", [], [around], null), new("none", [around, host.Scratch.Folder], [], null)])
         {
@@ -76,7 +76,7 @@ public sealed class SandboxTests(SandboxedWorker host) : IClassFixture<Sandboxed
         var write = host.Scratch.Shared("write");
         await File.WriteAllTextAsync(Path.Combine(read, "seen"), "from outside");
         var result = await RunAsync(
-            $"pwd; cat {read}/seen; echo x > {read}/no && exit 1; echo from inside > made; ls {host.Scratch.Folder}", new("none", [read], [write], write));
+            $"pwd; cat {read}/seen; echo x > {read}/no && exit 1; echo from inside > made; ls {host.Scratch.Root}", new("none", [read], [write], write));
         Assert.Equal(("completed", $"{write}\nfrom outside" + "read\nwrite\n"), (result.Outcome, result.Result));
         Assert.Equal("from inside\n", await File.ReadAllTextAsync(Path.Combine(write, "made")));
     }
