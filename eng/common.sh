@@ -41,7 +41,7 @@ ensure_programs() {
   say "note: without ${want[*]} some things work less well: sudo apt-get install ${want[*]}"
 }
 
-# Decides the shelf (packages.md) and says so in one line. An explicit AspirePackages in the environment wins.
+# Decides the shelf (docs/decisions/0008-two-shelves.md) and says so in one line. An explicit AspirePackages in the environment wins.
 choose_shelf() {
   local version why
   version=$(sed -n 's:.*<AspireVersion>\(.*\)</AspireVersion>.*:\1:p' "$repository/Directory.Build.props")
