@@ -44,7 +44,8 @@ internal sealed class FullTown : IAsyncDisposable
             environment[name] = value;
         }
 
-        var program = Path.ChangeExtension(Programs.Built("AppHost"), null);
+        // The program itself, as the start script runs it; beside it lie those of the services it refers to.
+        var program = Path.Combine(Programs.Repository(), "AppHost", "bin", Programs.Configuration(), "net10.0", "AppHost");
         var town = new FullTown(folder, await KeptProcess.StartAsync("the town's host", program, [], environment, deathSignal: "INT"), port);
         try
         {
