@@ -7,7 +7,7 @@ namespace Townhall.Notifier.Tests.Events;
 
 public sealed class FollowTests(PostgresServer postgres, RedisServer redis) : IClassFixture<PostgresServer>, IClassFixture<RedisServer>
 {
-    private readonly CancellationToken _deadline = Deadline.Of(TimeSpan.FromSeconds(60));
+    private readonly CancellationToken _deadline = Deadline.Of(TimeSpan.FromSeconds(150));
 
     [Fact]
     public async Task An_entry_is_told_in_the_contract_s_shape()
@@ -233,7 +233,7 @@ public sealed class FollowTests(PostgresServer postgres, RedisServer redis) : IC
         await log.AppendAsync(Entries, detail: filler);
 
         Assert.Equal(Enumerable.Range(1, Entries).Select(static seq => (long)seq), await good.TakeAsync(Entries));
-        await Eventually.Holds(() => notifier.Process.Log.Contains("is disconnected", StringComparison.Ordinal), Deadline.Of(TimeSpan.FromSeconds(30)));
+        await Eventually.Holds(() => notifier.Process.Log.Contains("is disconnected", StringComparison.Ordinal), Deadline.Of(TimeSpan.FromSeconds(90)));
         await log.AppendAsync();
         Assert.Equal([Entries + 1], await good.TakeAsync(1));
     }
