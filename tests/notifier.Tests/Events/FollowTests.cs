@@ -1,5 +1,4 @@
 using System.Net;
-using System.Text;
 using Townhall.Testing;
 
 namespace Townhall.Notifier.Tests.Events;
