@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Npgsql;
 using Townhall.Bench;
 using Townhall.Testing;
@@ -7,18 +8,21 @@ try
 {
     var options = Options.Parse(args);
     using var interrupted = new CancellationTokenSource();
-    Console.CancelKeyPress += (_, pressed) =>
-    {
-        // Everything that was started is ended in order before this process goes.
-        pressed.Cancel = true;
-        interrupted.Cancel();
-    };
+    using var pressed = PosixSignalRegistration.Create(PosixSignal.SIGINT, EndInOrder);
+    using var told = PosixSignalRegistration.Create(PosixSignal.SIGTERM, EndInOrder);
     foreach (var benchmark in Catalog.Named(options.Name))
     {
         await benchmark.MeasureAsync(options, interrupted.Token);
     }
 
     return 0;
+
+    // Everything that was started is ended, and its data removed, before this process goes.
+    void EndInOrder(PosixSignalContext signal)
+    {
+        signal.Cancel = true;
+        interrupted.Cancel();
+    }
 }
 catch (UsageException wrong)
 {
