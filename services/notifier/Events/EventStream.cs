@@ -254,16 +254,17 @@ internal sealed class EventStream(
     /// <exception cref="TimeoutException">The listener does not read.</exception>
     private async Task WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken gone)
     {
-        using var late = CancellationTokenSource.CreateLinkedTokenSource(gone);
-        late.CancelAfter(WriteMost);
+        using var late = new CancellationTokenSource(WriteMost, clock);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(gone, late.Token);
         try
         {
-            await body.WriteAsync(bytes, late.Token);
-            await body.FlushAsync(late.Token);
+            await body.WriteAsync(bytes, either.Token);
+            await body.FlushAsync(either.Token);
             _wroteAt = clock.GetTimestamp();
         }
-        catch (OperationCanceledException) when (late.IsCancellationRequested && !gone.IsCancellationRequested)
+        catch (OperationCanceledException) when (late.IsCancellationRequested)
         {
+            // Not "and the listener is still there": Kestrel aborts the connection of a cancelled write, and says so first or last.
             throw new TimeoutException();
         }
     }

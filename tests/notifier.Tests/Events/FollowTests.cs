@@ -1,4 +1,6 @@
 using System.Net;
+using System.Net.Sockets;
+using System.Text;
 using Townhall.Testing;
 
 namespace Townhall.Notifier.Tests.Events;
@@ -211,6 +213,29 @@ public sealed class FollowTests(PostgresServer postgres, RedisServer redis) : IC
             },
             static heard => heard,
             _deadline);
+    }
+
+    [Fact]
+    public async Task A_listener_that_stops_reading_is_disconnected_and_the_others_hear_everything()
+    {
+        await using var database = await postgres.CreateDatabaseAsync(_deadline);
+        var log = new TownLog(database, redis.Instance, _deadline);
+        await using var notifier = await StartAsync(database);
+        await using var good = await EventReader.OpenAsync(notifier, _deadline);
+        using var stuck = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = 4096 };
+        await stuck.ConnectAsync(IPAddress.Loopback, notifier.Port, _deadline);
+        await stuck.SendAsync(Encoding.ASCII.GetBytes($"GET /events HTTP/1.1\r\nHost: 127.0.0.1:{notifier.Port}\r\n\r\n"), _deadline);
+        await stuck.ReceiveAsync(new byte[64], _deadline);
+
+        // More than all buffers between the two can hold.
+        const int Entries = 4000;
+        var filler = $"{{\"text\":\"{new string('x', 1000)}\"}}";
+        await log.AppendAsync(Entries, detail: filler);
+
+        Assert.Equal(Enumerable.Range(1, Entries).Select(static seq => (long)seq), await good.TakeAsync(Entries));
+        await Eventually.Holds(() => notifier.Process.Log.Contains("is disconnected", StringComparison.Ordinal), Deadline.Of(TimeSpan.FromSeconds(90)));
+        await log.AppendAsync();
+        Assert.Equal([Entries + 1], await good.TakeAsync(1));
     }
 
     [Fact]
