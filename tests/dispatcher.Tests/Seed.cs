@@ -45,14 +45,17 @@ internal sealed class Seed(TestDatabase database)
     }
 
     /// <summary>Accepts <paramref name="count"/> tasks the way townhall does.</summary>
-    public async Task<Guid[]> TasksAsync(Guid agent, int count, CancellationToken deadline, DateTime? notBefore = null)
+    public async Task<Guid[]> TasksAsync(Guid agent, int count, CancellationToken deadline, DateTime? notBefore = null, int priority = 0, string? key = null, string? rateKey = null,
+        DateTime? endsBy = null)
     {
         var ids = Enumerable.Range(0, count).Select(static _ => TaskId.New().Value).ToArray();
         await using var command = database.App.CreateCommand("""
             SELECT count(*) FROM accept_tasks($1, $2, array_fill($3::uuid, ARRAY[$4]), array_fill('work'::text, ARRAY[$4]),
-                array_fill('test'::text, ARRAY[$4]), array_fill(0::smallint, ARRAY[$4]), array_fill(NULL::int, ARRAY[$4]),
-                array_fill(NULL::float8, ARRAY[$4]), array_fill($5::timestamptz, ARRAY[$4]), array_fill(NULL::timestamptz, ARRAY[$4]),
-                array_fill(NULL::text, ARRAY[$4]), array_fill(NULL::text, ARRAY[$4]))
+                array_fill('test'::text, ARRAY[$4]), array_fill($6::smallint, ARRAY[$4]), array_fill(NULL::int, ARRAY[$4]),
+                array_fill(NULL::float8, ARRAY[$4]), array_fill($5::timestamptz, ARRAY[$4]), array_fill($9::timestamptz, ARRAY[$4]),
+                array_fill(NULL::float8, ARRAY[$4]), array_fill($7::text, ARRAY[$4]), array_fill($8::text, ARRAY[$4]),
+                array_fill(NULL::text, ARRAY[$4]), array_fill(NULL::text, ARRAY[$4]), array_fill(NULL::bytea, ARRAY[$4]),
+                array_fill(NULL::text, ARRAY[$4]))
             WHERE refusal IS NULL
             """);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = database.Town });
@@ -60,6 +63,10 @@ internal sealed class Seed(TestDatabase database)
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = agent });
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = count });
         command.Parameters.Add(new NpgsqlParameter<DateTime?> { TypedValue = notBefore });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = priority });
+        command.Parameters.Add(new NpgsqlParameter<string?> { TypedValue = key });
+        command.Parameters.Add(new NpgsqlParameter<string?> { TypedValue = rateKey });
+        command.Parameters.Add(new NpgsqlParameter<DateTime?> { TypedValue = endsBy });
         Assert.Equal((long)count, await command.ExecuteScalarAsync(deadline));
         return ids;
     }

@@ -39,12 +39,12 @@ internal sealed class LeaseStore(NpgsqlDataSource database, TownSettings town)
             ), found AS MATERIALIZED (
                 -- Carries all that is needed later: the planner thinks a CTE holds one row, and would join two of them row by row.
                 SELECT t.id, slot.id AS agent_id, slot.name, slot.runtime, slot.cli, slot.trust_level, slot.grants, slot.free,
-                       slot.turn, row_number() OVER (PARTITION BY slot.id ORDER BY t.priority DESC, t.id) AS nth
+                       slot.turn, row_number() OVER (PARTITION BY slot.id ORDER BY t.rank, t.id) AS nth
                 FROM slot
                 CROSS JOIN LATERAL (
-                    SELECT id, priority FROM task
+                    SELECT id, rank FROM task
                     WHERE agent_id = slot.id AND state = 'assigned' AND due
-                    ORDER BY priority DESC, id
+                    ORDER BY rank, id
                     LIMIT slot.free
                     -- Others lock a task before its agent: waiting for one here could be a circle.
                     FOR NO KEY UPDATE SKIP LOCKED) t

@@ -45,7 +45,7 @@ internal sealed class DemandStore(NpgsqlDataSource database, TownSettings town)
                    (SELECT extract(epoch FROM now() - min(first.available_at))::float8
                     FROM ready CROSS JOIN LATERAL (
                         SELECT t.available_at FROM task t WHERE t.agent_id = ready.agent_id AND t.state = 'assigned' AND t.due
-                        ORDER BY t.priority DESC, t.id LIMIT 1) first),
+                        ORDER BY t.rank, t.id LIMIT 1) first),
                    (SELECT count(*)::int FROM live WHERE state = 'active'),
                    (SELECT count(*)::int FROM live WHERE state = 'draining'),
                    (SELECT count(*)::int FROM live JOIN task t ON t.lease_worker = live.id AND t.state = 'running'

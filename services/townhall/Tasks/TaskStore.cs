@@ -12,7 +12,7 @@ internal sealed class TaskStore(NpgsqlDataSource database, TownSettings town)
     public async Task<AcceptOutcome[]> AcceptAsync(AcceptedTask[] tasks, CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand(
-            "SELECT task_id, refusal FROM accept_tasks($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)");
+            "SELECT task_id, refusal FROM accept_tasks($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)");
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = Array.ConvertAll(tasks, static task => task.Id.Value) });
         command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = Array.ConvertAll(tasks, static task => task.Agent.Value) });
@@ -23,8 +23,13 @@ internal sealed class TaskStore(NpgsqlDataSource database, TownSettings town)
         command.Parameters.Add(new NpgsqlParameter<double?[]> { TypedValue = Array.ConvertAll(tasks, static task => task.TimeoutSecs) });
         command.Parameters.Add(new NpgsqlParameter<DateTime?[]> { TypedValue = Array.ConvertAll(tasks, static task => task.NotBefore) });
         command.Parameters.Add(new NpgsqlParameter<DateTime?[]> { TypedValue = Array.ConvertAll(tasks, static task => task.Deadline) });
+        command.Parameters.Add(new NpgsqlParameter<double?[]> { TypedValue = new double?[tasks.Length] });
         command.Parameters.Add(new NpgsqlParameter<string?[]> { TypedValue = Array.ConvertAll(tasks, static task => task.ConcurrencyKey) });
+        command.Parameters.Add(new NpgsqlParameter<string?[]> { TypedValue = new string?[tasks.Length] });
         command.Parameters.Add(new NpgsqlParameter<string?[]> { TypedValue = Array.ConvertAll(tasks, static task => task.TagsJson) });
+        command.Parameters.Add(new NpgsqlParameter<string?[]> { TypedValue = new string?[tasks.Length] });
+        command.Parameters.Add(new NpgsqlParameter<byte[]?[]> { TypedValue = new byte[]?[tasks.Length] });
+        command.Parameters.Add(new NpgsqlParameter<string?[]> { TypedValue = new string?[tasks.Length] });
 
         var places = new Dictionary<Guid, int>(tasks.Length);
         for (var i = 0; i < tasks.Length; i++)

@@ -57,8 +57,7 @@ public sealed class ClaimTests(PostgresServer postgres) : IClassFixture<Postgres
         await using var database = await postgres.CreateDatabaseAsync(deadline);
         var seed = new Seed(database);
         var agent = await seed.AgentAsync("a", deadline, concurrency: 1);
-        var tasks = await seed.TasksAsync(agent, 4, deadline);
-        await database.ExecuteAsync($"UPDATE task SET priority = 5 WHERE id = '{tasks[3]}'", deadline);
+        Guid[] tasks = [.. await seed.TasksAsync(agent, 3, deadline), .. await seed.TasksAsync(agent, 1, deadline, priority: 5)];
         var worker = await seed.WorkerAsync(deadline);
         var order = new List<Guid>();
         while (await seed.ClaimAsync(worker, 1, deadline, agent) is [var lease])
