@@ -7,7 +7,7 @@ namespace Townhall.Worker.Directives;
 
 /// <summary>Keeps one long poll open for what people decide while work runs.</summary>
 internal sealed partial class DirectivePoll(
-    DispatcherClient dispatcher, Session session, Action<Directive> directed, TimeProvider clock, ILogger logger)
+    IDispatcher dispatcher, Session session, Action<Directive> directed, TimeProvider clock, Random random, ILogger logger)
 {
     private const int WaitMs = 25_000;
 
@@ -16,7 +16,7 @@ internal sealed partial class DirectivePoll(
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        var backoff = new Backoff(TimeSpan.FromMilliseconds(200), TimeSpan.FromSeconds(10), clock);
+        var backoff = new Backoff(TimeSpan.FromMilliseconds(200), TimeSpan.FromSeconds(10), clock, random);
         var request = new DirectivesRequest(Guid.CreateVersion7(), WaitMs);
         try
         {

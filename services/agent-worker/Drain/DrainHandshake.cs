@@ -9,7 +9,7 @@ namespace Townhall.Worker.Drain;
 /// <summary>Knows when this worker should ask to end, and asks. The dispatcher decides, under the lock that leasing takes too.</summary>
 /// <remarks>Its state belongs to the work loop's turns; only <see cref="AskAsync"/> runs beside them.</remarks>
 internal sealed partial class DrainHandshake(
-    DispatcherClient dispatcher, Session session, WorkerSettings settings, TimeProvider clock, ILogger logger)
+    IDispatcher dispatcher, Session session, WorkerSettings settings, TimeProvider clock, ILogger logger)
 {
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(100);
@@ -106,7 +106,7 @@ internal sealed partial class DrainHandshake(
     public async Task<DrainReply?> AskAsync(string reason)
     {
         var request = new DrainRequest(Guid.CreateVersion7(), reason);
-        var backoff = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(1), clock);
+        var backoff = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(1), clock, settings.Random);
         while (true)
         {
             switch (await dispatcher.DrainAsync(session.Token, request, CancellationToken.None))

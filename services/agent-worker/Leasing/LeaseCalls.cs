@@ -6,7 +6,7 @@ using Townhall.Worker.Registration;
 namespace Townhall.Worker.Leasing;
 
 /// <summary>The calls about leases, repeated as their meaning allows: asking keeps its request id, renewing gets a new one.</summary>
-internal sealed partial class LeaseCalls(DispatcherClient dispatcher, Session session, TimeProvider clock, ILogger logger)
+internal sealed partial class LeaseCalls(IDispatcher dispatcher, Session session, TimeProvider clock, Random random, ILogger logger)
 {
     private static readonly TimeSpan LongestRenewal = TimeSpan.FromSeconds(5);
 
@@ -22,7 +22,7 @@ internal sealed partial class LeaseCalls(DispatcherClient dispatcher, Session se
     public async Task<Leased?> LeaseAsync(int max, TimeSpan wait, CancellationToken cancellationToken)
     {
         var request = new LeaseRequest(Guid.CreateVersion7(), max, (int)wait.TotalMilliseconds);
-        var backoff = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(3), clock);
+        var backoff = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(3), clock, random);
         var sentAt = clock.GetTimestamp();
         try
         {

@@ -45,14 +45,14 @@ internal sealed partial class WorkLoop : IDisposable
     private bool _renewing;
 
     public WorkLoop(
-        DispatcherClient dispatcher, Session session, IReadOnlyDictionary<string, IAgentRuntime> runtimes, WorkerSettings settings,
+        IDispatcher dispatcher, Session session, IReadOnlyDictionary<string, IAgentRuntime> runtimes, WorkerSettings settings,
         StopSignal stop, TimeProvider clock, ILogger logger)
     {
         (_session, _runtimes, _settings, _stop, _clock, _logger) = (session, runtimes, settings, stop, clock, logger);
         _doorbell = new Doorbell(clock);
-        _calls = new LeaseCalls(dispatcher, session, clock, logger);
+        _calls = new LeaseCalls(dispatcher, session, clock, settings.Random, logger);
         _drain = new DrainHandshake(dispatcher, session, settings, clock, logger);
-        _settles = new SettleQueue(dispatcher, session, leases => Post(() => Settled(leases)), clock, logger);
+        _settles = new SettleQueue(dispatcher, session, leases => Post(() => Settled(leases)), clock, settings.Random, logger);
         _renewNotBefore = clock.GetTimestamp();
     }
 
@@ -64,21 +64,33 @@ internal sealed partial class WorkLoop : IDisposable
         await using var forced = _stop.Forced.Register(_doorbell.Ring);
         while (true)
         {
-            while (_inbox.TryDequeue(out var happened))
-            {
-                happened();
-            }
-
-            if (End() is { } end)
+            if (Turn() is { } end)
             {
                 return end;
             }
 
-            StartLeasing();
-            StartRenewing();
-            StartDraining();
             await _doorbell.WaitAsync(UntilNextTurn(), CancellationToken.None);
         }
+    }
+
+    /// <summary>One turn: takes what happened, then begins what is due. It never waits.</summary>
+    /// <returns>How the session has ended, or null while it goes on.</returns>
+    internal SessionEnd? Turn()
+    {
+        while (_inbox.TryDequeue(out var happened))
+        {
+            happened();
+        }
+
+        if (End() is { } end)
+        {
+            return end;
+        }
+
+        StartLeasing();
+        StartRenewing();
+        StartDraining();
+        return null;
     }
 
     public void Dispose()
@@ -188,12 +200,16 @@ internal sealed partial class WorkLoop : IDisposable
 
         _running++;
         LogStarted(lease.TaskId, lease.Epoch, lease.AgentName);
-        Unforeseen.EndsTheProcess(Task.Run(async () =>
-        {
-            var result = await runtime.RunAsync(attempt);
-            Post(() => Ended(attempt, result));
-        }));
+        Unforeseen.EndsTheProcess(RunAsync(runtime, attempt));
         return null;
+    }
+
+    private async Task RunAsync(IAgentRuntime runtime, Attempt attempt)
+    {
+        // Starting a process takes a while; the turn goes on meanwhile.
+        await Task.Yield();
+        var result = await runtime.RunAsync(attempt);
+        Post(() => Ended(attempt, result));
     }
 
     private void Ended(Attempt attempt, AttemptResult result)
@@ -292,7 +308,8 @@ internal sealed partial class WorkLoop : IDisposable
         }
     }
 
-    private TimeSpan? UntilNextTurn()
+    /// <summary>How long nothing is due if nothing happens; null for ever.</summary>
+    internal TimeSpan? UntilNextTurn()
     {
         var next = _drain.UntilNextStep(_held.Count);
         if (!_renewing && _held.Count > 0)

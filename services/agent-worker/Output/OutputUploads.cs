@@ -80,7 +80,7 @@ internal sealed partial class OutputUploads(
     private async Task SendAsync(OutputChunk[] chunks, CancellationToken cancellationToken)
     {
         var request = new OutputRequest(Guid.CreateVersion7(), chunks);
-        var backoff = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(3), clock);
+        var backoff = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(3), clock, Random.Shared);
         while (true)
         {
             switch (await dispatcher.OutputAsync(session.Token, request, cancellationToken))

@@ -1,7 +1,8 @@
 namespace Townhall.Worker.Protocol;
 
 /// <summary>Pauses between repeats: doubling from a first one up to a longest one, with full jitter so that workers do not march in step.</summary>
-internal sealed class Backoff(TimeSpan first, TimeSpan longest, TimeProvider clock)
+/// <param name="random">What the jitter is drawn from.</param>
+internal sealed class Backoff(TimeSpan first, TimeSpan longest, TimeProvider clock, Random random)
 {
     private int _failures;
 
@@ -12,7 +13,7 @@ internal sealed class Backoff(TimeSpan first, TimeSpan longest, TimeProvider clo
         var bound = Math.Min(longest.TotalMilliseconds, first.TotalMilliseconds * Math.Pow(2, Math.Min(_failures++, 16)));
 
         // Never zero: a dispatcher that refuses at once would otherwise be asked in a tight loop.
-        var pause = bound * (0.1 + 0.9 * Random.Shared.NextDouble());
+        var pause = bound * (0.1 + 0.9 * random.NextDouble());
         return Task.Delay(TimeSpan.FromMilliseconds(pause), clock, cancellationToken);
     }
 }

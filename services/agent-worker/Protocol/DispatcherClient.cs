@@ -7,7 +7,7 @@ using Townhall.Contracts.Workers;
 namespace Townhall.Worker.Protocol;
 
 /// <summary>The worker protocol over HTTP: one method per call, each with its deadline. It decides nothing and repeats nothing.</summary>
-internal sealed class DispatcherClient : IDisposable
+internal sealed class DispatcherClient : IDispatcher, IDisposable
 {
     private static readonly MediaTypeHeaderValue Json = new("application/json") { CharSet = "utf-8" };
     private static readonly MediaTypeHeaderValue Bytes = new("application/octet-stream");

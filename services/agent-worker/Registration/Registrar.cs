@@ -6,7 +6,7 @@ using Townhall.Worker.Settings;
 namespace Townhall.Worker.Registration;
 
 /// <summary>Introduces this process to the dispatcher, for at most a minute.</summary>
-internal sealed partial class Registrar(DispatcherClient dispatcher, WorkerSettings settings, string key, TimeProvider clock, ILogger logger)
+internal sealed partial class Registrar(IDispatcher dispatcher, WorkerSettings settings, string key, TimeProvider clock, ILogger logger)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
     private static readonly string Version = typeof(Registrar).Assembly.GetName().Version?.ToString(3) ?? "0.0.0";
@@ -19,7 +19,7 @@ internal sealed partial class Registrar(DispatcherClient dispatcher, WorkerSetti
             Guid.CreateVersion7(), incarnation, settings.Name, Environment.MachineName, Environment.ProcessId, Version,
             [.. settings.Runtimes], settings.Slots, sandbox);
         var started = clock.GetTimestamp();
-        var backoff = new Backoff(TimeSpan.FromMilliseconds(50), TimeSpan.FromSeconds(2), clock);
+        var backoff = new Backoff(TimeSpan.FromMilliseconds(50), TimeSpan.FromSeconds(2), clock, settings.Random);
         var complained = false;
         while (true)
         {

@@ -47,6 +47,9 @@ internal sealed record WorkerSettings
     /// <summary><c>TOWN_SANDBOX</c>: <c>auto</c> uses bubblewrap where it works, <c>none</c> never does. Default auto.</summary>
     public bool MaySandbox { get; init; } = true;
 
+    /// <summary>What pauses are jittered with. A simulation gives a seeded one, so that a run can be repeated.</summary>
+    public Random Random { get; init; } = Random.Shared;
+
     /// <summary>Reads all settings, or says everything that is wrong with them.</summary>
     public static (WorkerSettings? Settings, IReadOnlyList<string> Mistakes) Read(IReadOnlyDictionary<string, string> environment)
     {

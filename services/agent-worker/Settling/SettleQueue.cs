@@ -12,7 +12,7 @@ namespace Townhall.Worker.Settling;
 /// it once. A batch that is refused as a whole is sent result by result, so that one bad result fails alone.
 /// </remarks>
 internal sealed partial class SettleQueue(
-    DispatcherClient dispatcher, Session session, Action<IReadOnlyList<LeaseRef>> settled, TimeProvider clock, ILogger logger)
+    IDispatcher dispatcher, Session session, Action<IReadOnlyList<LeaseRef>> settled, TimeProvider clock, Random random, ILogger logger)
 {
     private const int BatchResults = 256;
 
@@ -21,7 +21,7 @@ internal sealed partial class SettleQueue(
 
     private readonly Lock _gate = new();
     private readonly Queue<AttemptResult> _waiting = [];
-    private readonly Backoff _backoff = new(TimeSpan.FromMilliseconds(50), TimeSpan.FromSeconds(3), clock);
+    private readonly Backoff _backoff = new(TimeSpan.FromMilliseconds(50), TimeSpan.FromSeconds(3), clock, random);
     private bool _sending;
     private int _undelivered;
 

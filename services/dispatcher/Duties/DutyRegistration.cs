@@ -11,7 +11,8 @@ internal static class DutyRegistration
         builder.AddKeyedNpgsqlDataSource("town-sequencer", configureDataSourceBuilder: static source => Extensions.Bound(source, connectionsMost: 2));
         builder.Services.AddSingleton(static services =>
             new LedgerChain(services.GetRequiredKeyedService<NpgsqlDataSource>("town-sequencer")));
-        builder.Services.AddSingleton<SequencerBell>().AddSingleton<ReaperStore>().AddSingleton<Leadership>();
+        builder.Services.AddSingleton<SequencerBell>().AddSingleton<IReaperStore, ReaperStore>().AddSingleton<Leadership>()
+            .AddSingleton<ILeadership>(static services => services.GetRequiredService<Leadership>());
         builder.Services.AddHostedService(static services => services.GetRequiredService<Leadership>());
         builder.Services.AddHostedService<Sequencer>();
         builder.Services.AddHostedService<Reaper>();

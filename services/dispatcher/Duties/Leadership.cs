@@ -5,7 +5,7 @@ namespace Townhall.Dispatcher.Duties;
 
 /// <summary>Holds the town's one leadership: who seals the ledger and expires leases. Its epoch fences what the holder writes.</summary>
 internal sealed partial class Leadership(NpgsqlDataSource database, TownSettings town, TimeProvider clock, ILogger<Leadership> logger)
-    : BackgroundService
+    : BackgroundService, ILeadership
 {
     private const string Duty = "dispatch";
     private static readonly TimeSpan Term = TimeSpan.FromSeconds(6);

@@ -6,7 +6,7 @@ namespace Townhall.Dispatcher.Duties;
 
 /// <summary>Ends leases and workers that ran out of time, while this process leads.</summary>
 internal sealed partial class Reaper(
-    ReaperStore store, Leadership leadership, ReadyAgents ready, LeasePump pump, SequencerBell sequencer, TownSettings town,
+    IReaperStore store, ILeadership leadership, ReadyAgents ready, LeasePump pump, SequencerBell sequencer, TownSettings town,
     TimeProvider clock, ILogger<Reaper> logger) : BackgroundService
 {
     private static readonly TimeSpan PartitionsEvery = TimeSpan.FromHours(1);

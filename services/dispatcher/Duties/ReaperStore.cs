@@ -6,7 +6,7 @@ using Townhall.ServiceDefaults.Settings;
 namespace Townhall.Dispatcher.Duties;
 
 /// <summary>Every statement that ends what ran out of time.</summary>
-internal sealed class ReaperStore(NpgsqlDataSource database, TownSettings town)
+internal sealed class ReaperStore(NpgsqlDataSource database, TownSettings town) : IReaperStore
 {
     private const int BatchMost = 500;
 

@@ -4,7 +4,7 @@ using Townhall.Dispatcher.Leases;
 namespace Townhall.Dispatcher.Duties;
 
 /// <summary>Looks once a second for what no ring announced: lost rings, delayed work whose time has come, a Redis that is away.</summary>
-internal sealed partial class Sweep(ReaperStore store, ReadyAgents ready, LeasePump pump, TimeProvider clock, ILogger<Sweep> logger)
+internal sealed partial class Sweep(IReaperStore store, ReadyAgents ready, LeasePump pump, TimeProvider clock, ILogger<Sweep> logger)
     : BackgroundService
 {
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(1);

@@ -12,7 +12,8 @@ internal static class LeaseEndpoints
 
     public static void AddLeases(this IHostApplicationBuilder builder)
     {
-        builder.Services.AddSingleton<LeaseStore>().AddSingleton<ReadyAgents>().AddSingleton<LeasePump>().AddSingleton<ControlBell>();
+        builder.Services.AddSingleton<LeaseStore>().AddSingleton<IClaimStore>(static services => services.GetRequiredService<LeaseStore>())
+            .AddSingleton<ReadyAgents>().AddSingleton<LeasePump>().AddSingleton<ControlBell>();
         builder.Services.AddHostedService(static services => services.GetRequiredService<LeasePump>());
     }
 

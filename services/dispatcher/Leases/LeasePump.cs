@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Npgsql;
+using Townhall.Contracts.Ids;
 using Townhall.Contracts.Workers;
 using Townhall.Dispatcher.Duties;
 using Townhall.Dispatcher.Workers;
@@ -11,7 +12,7 @@ namespace Townhall.Dispatcher.Leases;
 
 /// <summary>Brings waiting workers and ready agents together: one claim at a time, workers in the order they came.</summary>
 internal sealed partial class LeasePump(
-    LeaseStore leases, ReadyAgents ready, Doorbell doorbell, SequencerBell sequencer, TimeProvider clock, ILogger<LeasePump> logger)
+    IClaimStore leases, ReadyAgents ready, Doorbell doorbell, SequencerBell sequencer, TimeProvider clock, ILogger<LeasePump> logger)
     : BackgroundService
 {
     private const int WaitersMost = 4096;
@@ -71,6 +72,9 @@ internal sealed partial class LeasePump(
             return await waiter.Done.Task;
         }
     }
+
+    /// <summary>Whether a call is still to be answered.</summary>
+    internal bool IsOpen(WorkerId worker, Guid request) => _open.ContainsKey((worker.Value, request));
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {

@@ -10,7 +10,7 @@ namespace Townhall.Dispatcher.Leases;
 internal sealed record Claim(List<Lease> Leases, List<(Guid Agent, bool More)> Agents);
 
 /// <summary>Every statement that gives, keeps or repeats a lease. Any number of processes may run them at once.</summary>
-internal sealed class LeaseStore(NpgsqlDataSource database, TownSettings town)
+internal sealed class LeaseStore(NpgsqlDataSource database, TownSettings town) : IClaimStore
 {
     // What a lease carries, in the order Read expects; `a` is the agent, `t` the leased row.
     private const string LeaseColumns =

@@ -7,7 +7,7 @@ using Townhall.ServiceDefaults.Problems;
 namespace Townhall.Dispatcher.Settling;
 
 /// <summary>Settles in micro-batches: whatever workers reported while a commit was in flight goes into the next one.</summary>
-internal sealed class SettleBatcher(SettleStore store, ReadyAgents ready, LeasePump pump, SequencerBell sequencer) : BackgroundService
+internal sealed class SettleBatcher(ISettleStore store, ReadyAgents ready, LeasePump pump, SequencerBell sequencer) : BackgroundService
 {
     private const int WaitingMost = 4096;
     private const int BatchMost = 1024;

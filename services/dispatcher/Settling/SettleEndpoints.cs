@@ -13,7 +13,7 @@ internal static class SettleEndpoints
 
     public static void AddSettling(this IHostApplicationBuilder builder)
     {
-        builder.Services.AddSingleton<SettleStore>().AddSingleton<SettleBatcher>();
+        builder.Services.AddSingleton<ISettleStore, SettleStore>().AddSingleton<SettleBatcher>();
         builder.Services.AddHostedService(static services => services.GetRequiredService<SettleBatcher>());
     }
 

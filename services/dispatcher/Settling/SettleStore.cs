@@ -13,7 +13,7 @@ internal readonly record struct Ending(WorkerId Worker, AttemptResult Result);
 internal readonly record struct Settled(string Verdict, Guid? Agent);
 
 /// <summary>Records ends of attempts: each at most once, only for the attempt that the row names.</summary>
-internal sealed class SettleStore(NpgsqlDataSource database, TownSettings town)
+internal sealed class SettleStore(NpgsqlDataSource database, TownSettings town) : ISettleStore
 {
     /// <summary>Back-off before a retry: full jitter under 1 s × 2^failures, at most this long.</summary>
     private static readonly TimeSpan BackOffMost = TimeSpan.FromMinutes(5);

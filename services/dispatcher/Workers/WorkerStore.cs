@@ -79,13 +79,7 @@ internal sealed class WorkerStore(NpgsqlDataSource database, TownSettings town)
 
         // A statement of its own, after the lock: leases given before it are visible now.
         var (held, waiting) = await HeldAsync(connection, worker, cancellationToken);
-        var next = (Held: held.Length > 0, Waiting: waiting, Stopping: stopping) switch
-        {
-            (true, _, true) => "draining",
-            (true, _, false) => state,
-            (false, true, false) when state == "active" => state,
-            _ => "drained",
-        };
+        var next = AfterAsking(state, held.Length > 0, waiting, stopping);
         if (next != state)
         {
             await MoveAsync(connection, worker.Id, next, stopping ? "stopping" : "idle", cancellationToken);
@@ -94,6 +88,19 @@ internal sealed class WorkerStore(NpgsqlDataSource database, TownSettings town)
         await transaction.CommitAsync(cancellationToken);
         return new(next == "drained", held, WorkWaiting: waiting && next != "drained");
     }
+
+    /// <summary>What becomes of a worker that asks whether it may end.</summary>
+    /// <param name="state">Its state under the lock.</param>
+    /// <param name="holding">It holds leases.</param>
+    /// <param name="waiting">Work that it could run waits.</param>
+    /// <param name="stopping">It was told to end; an idle one only wants to.</param>
+    internal static string AfterAsking(string state, bool holding, bool waiting, bool stopping) => (holding, waiting, stopping) switch
+    {
+        (true, _, true) => "draining",
+        (true, _, false) => state,
+        (false, true, false) when state == "active" => state,
+        _ => "drained",
+    };
 
     private static async Task<string?> LockAsync(NpgsqlConnection connection, WorkerId id, CancellationToken cancellationToken)
     {

@@ -11,7 +11,7 @@ internal enum AgentCounting
 }
 
 /// <summary>Reads the demand in one statement, so that its numbers belong together.</summary>
-internal sealed class DemandStore(NpgsqlDataSource database, TownSettings town)
+internal sealed class DemandStore(NpgsqlDataSource database, TownSettings town) : IDemandStore
 {
     private const int AgentsMost = 10_000;
 

@@ -39,7 +39,7 @@ internal sealed class WorkBell
 internal static class DemandRegistration
 {
     public static void AddDemand(this IHostApplicationBuilder builder) =>
-        builder.Services.AddSingleton<DemandStore>().AddSingleton<WorkBell>();
+        builder.Services.AddSingleton<IDemandStore, DemandStore>().AddSingleton<WorkBell>();
 
     /// <summary>Connects the town's bell with ours; before the host starts.</summary>
     public static void ListenForWork(this WebApplication app)

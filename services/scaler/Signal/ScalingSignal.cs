@@ -9,7 +9,7 @@ internal sealed record ScalingReading(TownDemand Demand, AgentCounts Agents, Sca
 
 /// <summary>The signal that all callers share: read at most once a second, and never older than 5 s when it is given.</summary>
 internal sealed partial class ScalingSignal(
-    DemandStore store, WorkBell bell, TownSettings town, SignalSettings settings, TimeProvider clock, ILogger<ScalingSignal> logger)
+    IDemandStore store, WorkBell bell, TownSettings town, SignalSettings settings, TimeProvider clock, ILogger<ScalingSignal> logger)
 {
     private static readonly TimeSpan Fresh = TimeSpan.FromSeconds(1);
 

@@ -8,7 +8,7 @@ namespace Townhall.Scaler.Workers;
 /// <summary>Compares what is wanted with what is there, once a second and at once when the town rings, and lets the actuator act.</summary>
 /// <remarks>Level-triggered: a lost ring or a lost start is made up for in the next second, because nothing is remembered but what is seen.</remarks>
 internal sealed partial class ScaleLoop(
-    DemandStore store, IWorkerActuator actuator, WorkBell bell, TownSettings town, TimeProvider clock, ILogger<ScaleLoop> logger)
+    IDemandStore store, IWorkerActuator actuator, WorkBell bell, TownSettings town, TimeProvider clock, ILogger<ScaleLoop> logger)
     : BackgroundService
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);

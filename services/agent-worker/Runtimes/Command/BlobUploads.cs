@@ -13,7 +13,7 @@ internal sealed partial class BlobUploads(DispatcherClient dispatcher, Session s
     /// <exception cref="OperationCanceledException">The attempt was told to end.</exception>
     public async Task<string?> StoreAsync(Attempt attempt, string sha256, byte[] content)
     {
-        var backoff = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(3), clock);
+        var backoff = new Backoff(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(3), clock, Random.Shared);
         while (true)
         {
             switch (await dispatcher.PutBlobAsync(session.Token, sha256, content, attempt.Ending))

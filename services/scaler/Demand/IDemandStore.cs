@@ -1,0 +1,9 @@
+namespace Townhall.Scaler.Demand;
+
+/// <summary>Where the demand is read: Postgres, or the tables of a simulation.</summary>
+internal interface IDemandStore
+{
+    /// <summary>The demand of one instant.</summary>
+    /// <exception cref="Npgsql.NpgsqlException">The database failed: nothing is known, which is not zero.</exception>
+    Task<TownDemand> ReadAsync(AgentCounting counting, CancellationToken cancellationToken);
+}
