@@ -27,6 +27,9 @@ public static class FailureCodes
     /// <summary>The task was withdrawn while it ran.</summary>
     public const string Cancelled = "cancelled";
 
+    /// <summary>Its deadline passed before it ended; waiting work is not started, a running attempt is ended.</summary>
+    public const string DeadlineExceeded = "deadline_exceeded";
+
     /// <summary>The leases of all its attempts ran out without an answer.</summary>
     public const string WorkersLost = "workers_lost";
 

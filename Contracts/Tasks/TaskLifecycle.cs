@@ -71,6 +71,9 @@ public enum TaskEvent
 
     /// <summary>Its agent is gone: back to the backlog.</summary>
     Unassign,
+
+    /// <summary>Its deadline passed.</summary>
+    Expire,
 }
 
 /// <summary>The legal moves of a task. An absent pair is refused; ended states have no way out.</summary>
@@ -82,9 +85,11 @@ public static class TaskLifecycle
         {
             [(Pending, Assign)] = Assigned,
             [(Pending, Cancel)] = Cancelled,
+            [(Pending, Expire)] = Failed,
             [(Assigned, Lease)] = Running,
             [(Assigned, Unassign)] = Pending,
             [(Assigned, Cancel)] = Cancelled,
+            [(Assigned, Expire)] = Failed,
             // A result may come after its lease ran out, as long as no newer attempt was leased.
             [(Assigned, Complete)] = Completed,
             [(Assigned, Retry)] = Assigned,
@@ -97,8 +102,10 @@ public static class TaskLifecycle
             [(Running, Bury)] = Dead,
             [(Running, Suspend)] = Waiting,
             [(Running, Cancel)] = Cancelled,
+            [(Running, Expire)] = Failed,
             [(Waiting, Resume)] = Assigned,
             [(Waiting, Cancel)] = Cancelled,
+            [(Waiting, Expire)] = Failed,
         }.ToFrozenDictionary();
 
     /// <summary>Every legal move, in a stable order.</summary>

@@ -39,8 +39,8 @@ BEGIN
         ON CONFLICT DO NOTHING;
     END IF;
     IF EXISTS (SELECT FROM unnest(p_concurrency_keys) AS k (key) WHERE key IS NOT NULL) THEN
-        INSERT INTO limit_key (town, key)
-        SELECT p_town, key FROM unnest(p_concurrency_keys) AS k (key) WHERE key IS NOT NULL GROUP BY key ORDER BY key
+        INSERT INTO limit_key (town, key, max_concurrency)
+        SELECT p_town, key, 1 FROM unnest(p_concurrency_keys) AS k (key) WHERE key IS NOT NULL GROUP BY key ORDER BY key
         ON CONFLICT DO NOTHING;
     END IF;
 
@@ -69,14 +69,29 @@ BEGIN
         LEFT JOIN LATERAL (
             SELECT d.made, d.body_sha256, d.status, d.response FROM idempotency d
             WHERE d.town = p_town AND d.principal = i.actor AND d.key = i.key OFFSET 0) k ON true
+    ), room AS MATERIALIZED (
+        -- What a key cannot start at once is parked from the beginning, so that claims do not have to step over it. Only
+        -- a guess: claims decide, and the sweep lets in what was parked too early.
+        SELECT o.id, row_number() OVER (PARTITION BY o.concurrency_key ORDER BY o.priority DESC, o.id) AS nth, l.free
+        FROM offered o
+        JOIN LATERAL (
+            SELECT CASE WHEN EXISTS (SELECT FROM task t WHERE t.town = p_town AND t.parked = 'concurrency' AND t.concurrency_key = o.concurrency_key)
+                        THEN 0 ELSE l.max_concurrency - l.held END AS free
+            FROM limit_key l WHERE l.town = p_town AND l.key = o.concurrency_key OFFSET 0) l ON true
+        WHERE o.refused IS NULL AND o.concurrency_key IS NOT NULL
     ), made AS (
-        INSERT INTO task (id, town, agent_id, state, due, available_at, priority, rank, description, tags, max_attempts,
-                          timeout_secs, deadline, concurrency_key, rate_key, created_by)
-        SELECT id, p_town, agent_id, 'assigned', coalesce(available_at <= now(), true), coalesce(available_at, now()),
-               priority, (extract(epoch FROM now()) * 1000)::bigint - priority * 60000, description, tags,
+        INSERT INTO task (id, town, agent_id, state, due, parked, parked_at, available_at, priority, rank, description, tags,
+                          max_attempts, timeout_secs, deadline, concurrency_key, rate_key, created_by)
+        SELECT o.id, p_town, agent_id, 'assigned', wait.no AND NOT wait.full, CASE WHEN wait.no AND wait.full THEN 'concurrency' END,
+               CASE WHEN wait.no AND wait.full THEN now() END, coalesce(available_at, now()), priority,
+               (extract(epoch FROM now()) * 1000)::bigint - priority * 60000, description, tags,
                coalesce(max_attempts, agent_attempts), coalesce(timeout_secs, agent_timeout), ends_by,
                concurrency_key, rate_key, actor
-        FROM offered WHERE refused IS NULL
+        FROM offered o
+        LEFT JOIN room ON room.id = o.id
+        CROSS JOIN LATERAL (
+            SELECT coalesce(available_at <= now(), true) AS no, coalesce(room.nth > room.free, false) AS full) AS wait
+        WHERE refused IS NULL
     ), logged AS (
         INSERT INTO ledger_pending (town, actor, action, agent_id, agent_name, task_id, detail)
         SELECT p_town, actor, 'TaskAssigned', agent_id, name, id,

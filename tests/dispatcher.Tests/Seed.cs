@@ -1,6 +1,7 @@
 using Npgsql;
 using Townhall.Contracts.Ids;
 using Townhall.Contracts.Workers;
+using Townhall.Dispatcher.Duties;
 using Townhall.Dispatcher.Leases;
 using Townhall.Dispatcher.Settling;
 using Townhall.Dispatcher.Workers;
@@ -24,6 +25,8 @@ internal sealed class Seed(TestDatabase database)
     public LeaseStore Leases => new(database.App, Town);
 
     public SettleStore Settling => new(database.App, Town);
+
+    public ReaperStore Reaping => new(database.App, Town);
 
     public WorkerStore Workers => new(database.App, Town);
 
@@ -82,7 +85,8 @@ internal sealed class Seed(TestDatabase database)
     }
 
     public async Task<List<Lease>> ClaimAsync(KnownWorker worker, int most, CancellationToken deadline, params Guid[] agents) =>
-        (await Leases.ClaimAsync(worker.Id, Guid.NewGuid(), worker.Runtimes, agents, most, deadline)).Leases;
+        (await Leases.ClaimAsync(worker.Id, Guid.NewGuid(), worker.Runtimes,
+            [.. agents.Select(agent => new Turn(agent, Math.Max(1, (most + agents.Length - 1) / agents.Length)))], most, deadline)).Leases;
 
     public static Ending End(KnownWorker worker, Lease lease, string outcome = "completed", int? exit = 0) => new(
         worker.Id,
@@ -94,6 +98,11 @@ internal sealed class Seed(TestDatabase database)
     {
         Assert.Equal(0L, await database.ScalarAsync<long>($"""
             SELECT count(*) FROM agent a WHERE running <> (SELECT count(*) FROM task t WHERE t.agent_id = a.id AND t.state = 'running')
+            """, deadline));
+        Assert.Equal(0L, await database.ScalarAsync<long>($"""
+            SELECT count(*) FROM limit_key l
+            WHERE held <> (SELECT count(*) FROM task t WHERE t.town = l.town AND t.concurrency_key = l.key AND t.state = 'running')
+               OR held > max_concurrency
             """, deadline));
         Assert.Equal(0L, await database.ScalarAsync<long>($"""
             SELECT count(*) FROM task_count_now c WHERE c.town = '{database.Town}' AND (

@@ -12,6 +12,12 @@ internal interface IReaperStore
     /// <inheritdoc cref="ReaperStore.LoseSilentWorkersAsync"/>
     Task<int> LoseSilentWorkersAsync(CancellationToken cancellationToken);
 
+    /// <inheritdoc cref="ReaperStore.AdmitAsync"/>
+    Task<IReadOnlyList<Guid>> AdmitAsync(string[]? keys, CancellationToken cancellationToken);
+
+    /// <inheritdoc cref="ReaperStore.ExpireDeadlinesAsync"/>
+    Task<IReadOnlyList<Guid>> ExpireDeadlinesAsync(CancellationToken cancellationToken);
+
     /// <inheritdoc cref="ReaperStore.SweepAsync"/>
     Task<IReadOnlyList<Guid>> SweepAsync(CancellationToken cancellationToken);
 

@@ -10,6 +10,9 @@ internal sealed class ReaperStore(NpgsqlDataSource database, TownSettings town) 
 {
     private const int BatchMost = 500;
 
+    /// <summary>Parked tasks of one key let in at once, where the key itself allows more.</summary>
+    private const int AdmittedMost = 1000;
+
     /// <summary>Notes a turn of the reaper and says whether it may expire leases. After a gap (an outage of ours, in which
     /// workers could not renew) it may not for one lease.</summary>
     public async Task<bool> BeginAsync(long epoch, CancellationToken cancellationToken)
@@ -35,7 +38,8 @@ internal sealed class ReaperStore(NpgsqlDataSource database, TownSettings town) 
     {
         await using var command = database.CreateCommand("""
             WITH gone AS MATERIALIZED (
-                SELECT id, agent_id, attempt, lease_worker, crashes, cancel_requested_at IS NOT NULL AS withdrawn
+                SELECT id, agent_id, attempt, lease_worker, crashes, concurrency_key, cancel_requested_at IS NOT NULL AS withdrawn,
+                       cancel_reason = 'deadline' AS late
                 FROM task
                 WHERE state = 'running' AND lease_until < now() AND town = $1
                 ORDER BY lease_until
@@ -46,15 +50,15 @@ internal sealed class ReaperStore(NpgsqlDataSource database, TownSettings town) 
             ), ended AS (
                 DELETE FROM task t USING gone
                 WHERE t.id = gone.id AND (gone.crashes + 1 >= $2 OR gone.withdrawn)
-                RETURNING t.*, gone.withdrawn
+                RETURNING t.*, gone.withdrawn, gone.late
             ), kept AS (
                 INSERT INTO task_history (id, town, agent_id, state, priority, description, tags, max_attempts, timeout_secs,
-                    deadline, concurrency_key, attempt, failures, crashes, lease_token, lease_worker, created_by, created_at,
+                    deadline, concurrency_key, rate_key, attempt, failures, crashes, lease_token, lease_worker, created_by, created_at,
                     started_at, failure_code, failure_detail, retry_of, parent_id)
-                SELECT id, town, agent_id, CASE WHEN withdrawn THEN 'cancelled' ELSE 'dead' END, priority, description, tags,
-                    max_attempts, timeout_secs, deadline, concurrency_key, attempt, failures, crashes + 1, lease_token,
+                SELECT id, town, agent_id, CASE WHEN late THEN 'failed' WHEN withdrawn THEN 'cancelled' ELSE 'dead' END, priority, description, tags,
+                    max_attempts, timeout_secs, deadline, concurrency_key, rate_key, attempt, failures, crashes + 1, lease_token,
                     lease_worker, created_by, created_at, started_at,
-                    CASE WHEN withdrawn THEN 'cancelled' ELSE 'workers_lost' END,
+                    CASE WHEN late THEN 'deadline_exceeded' WHEN withdrawn THEN 'cancelled' ELSE 'workers_lost' END,
                     format('Attempt %s ended without an answer; %s attempts did so in all.', attempt, crashes + 1),
                     retry_of, parent_id
                 FROM ended
@@ -68,15 +72,25 @@ internal sealed class ReaperStore(NpgsqlDataSource database, TownSettings town) 
                 UPDATE agent a SET running = a.running - f.some
                 FROM (SELECT gone.agent_id, count(*) AS some FROM gone JOIN slot ON slot.id = gone.agent_id GROUP BY gone.agent_id) f
                 WHERE a.id = f.agent_id
+            ), permit AS MATERIALIZED (
+                SELECT l.key FROM limit_key l
+                WHERE l.town = $1 AND l.key = ANY (ARRAY(SELECT concurrency_key FROM gone WHERE concurrency_key IS NOT NULL))
+                    AND (SELECT count(*) FROM slot) > 0
+                ORDER BY l.key FOR UPDATE
+            ), permits AS (
+                UPDATE limit_key l SET held = greatest(0, l.held - f.some)
+                FROM (SELECT concurrency_key AS key, count(*) AS some FROM gone WHERE concurrency_key IS NOT NULL GROUP BY 1) f
+                WHERE l.town = $1 AND l.key = f.key AND (SELECT count(*) FROM permit) > 0
             ), moved AS (
-                INSERT INTO task_count_delta (town, running, assigned, dead, cancelled)
+                INSERT INTO task_count_delta (town, running, assigned, dead, cancelled, failed)
                 SELECT $1, -count(*), count(*) FILTER (WHERE crashes + 1 < $2 AND NOT withdrawn),
-                       count(*) FILTER (WHERE crashes + 1 >= $2 AND NOT withdrawn), count(*) FILTER (WHERE withdrawn)
+                       count(*) FILTER (WHERE crashes + 1 >= $2 AND NOT withdrawn),
+                       count(*) FILTER (WHERE withdrawn AND late IS NOT TRUE), count(*) FILTER (WHERE late)
                 FROM gone HAVING count(*) > 0
             ), logged AS (
                 INSERT INTO ledger_pending (town, actor, action, agent_id, agent_name, task_id, outcome, detail)
                 SELECT $1, 'dispatcher',
-                       CASE WHEN withdrawn THEN 'TaskCancelled' WHEN crashes + 1 >= $2 THEN 'TaskDead' ELSE 'LeaseExpired' END,
+                       CASE WHEN late THEN 'TaskFailed' WHEN withdrawn THEN 'TaskCancelled' WHEN crashes + 1 >= $2 THEN 'TaskDead' ELSE 'LeaseExpired' END,
                        gone.agent_id, slot.name, gone.id, 'failure',
                        json_build_object('attempt', attempt, 'worker_id', lease_worker, 'crashes', crashes + 1)::text
                 FROM gone JOIN slot ON slot.id = gone.agent_id
@@ -108,17 +122,41 @@ internal sealed class ReaperStore(NpgsqlDataSource database, TownSettings town) 
         return await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
-    /// <summary>Agents that have something to start now, for lost rings; delayed work whose time has come joins first.</summary>
+    /// <summary>Lets parked work in as far as its keys have room.</summary>
+    /// <param name="keys">Which keys; null for all.</param>
+    /// <returns>The agents whose work may start now.</returns>
+    public async Task<IReadOnlyList<Guid>> AdmitAsync(string[]? keys, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("SELECT admit_parked($1, $2, $3)");
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
+        command.Parameters.Add(new NpgsqlParameter<string[]?> { TypedValue = keys });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = AdmittedMost });
+        return await GuidsAsync(command, cancellationToken);
+    }
+
+    /// <summary>Ends what waited beyond its deadline and withdraws attempts that run beyond it.</summary>
+    /// <returns>The tasks whose attempts were withdrawn: their workers should hear of it.</returns>
+    public async Task<IReadOnlyList<Guid>> ExpireDeadlinesAsync(CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("SELECT expire_deadlines($1, $2)");
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = BatchMost });
+        return await GuidsAsync(command, cancellationToken);
+    }
+
+    /// <summary>Agents that have something to start now, for lost rings; delayed and parked work whose time has come joins first.</summary>
     public async Task<IReadOnlyList<Guid>> SweepAsync(CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand("""
-            WITH promoted AS MATERIALIZED (SELECT agent_id FROM promote_delayed($2) AS p (agent_id))
-            SELECT agent_id FROM promoted UNION SELECT agent_id FROM ready_agents($1, NULL, $3)
+            WITH promoted AS MATERIALIZED (SELECT agent_id FROM promote_delayed($2) AS p (agent_id)),
+                 admitted AS MATERIALIZED (SELECT agent_id FROM admit_parked($1, NULL, $4) AS p (agent_id))
+            SELECT agent_id FROM promoted UNION SELECT agent_id FROM admitted UNION SELECT agent_id FROM ready_agents($1, NULL, $3)
             """);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = 2000 });
         // As many as are remembered: a smaller bound would always name the same ones.
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = ReadyAgents.Most });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = AdmittedMost });
         return await GuidsAsync(command, cancellationToken);
     }
 

@@ -1,10 +1,12 @@
 using Npgsql;
 using Townhall.Dispatcher.Leases;
+using Townhall.ServiceDefaults.Redis;
 
 namespace Townhall.Dispatcher.Duties;
 
 /// <summary>Looks once a second for what no ring announced: lost rings, delayed work whose time has come, a Redis that is away.</summary>
-internal sealed partial class Sweep(IReaperStore store, ReadyAgents ready, LeasePump pump, TimeProvider clock, ILogger<Sweep> logger)
+internal sealed partial class Sweep(
+    IReaperStore store, ReadyAgents ready, LeasePump pump, Doorbell doorbell, SequencerBell sequencer, TimeProvider clock, ILogger<Sweep> logger)
     : BackgroundService
 {
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(1);
@@ -30,6 +32,13 @@ internal sealed partial class Sweep(IReaperStore store, ReadyAgents ready, Lease
     {
         try
         {
+            foreach (var task in await store.ExpireDeadlinesAsync(cancellationToken))
+            {
+                // Its worker hears it now; without Redis, with its next renewal.
+                doorbell.Ring(Doorbell.Control, task.ToString());
+                sequencer.Ring();
+            }
+
             foreach (var agent in await store.SweepAsync(cancellationToken))
             {
                 ready.Ring(agent);

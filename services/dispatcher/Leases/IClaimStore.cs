@@ -8,7 +8,7 @@ internal interface IClaimStore
 {
     /// <inheritdoc cref="LeaseStore.ClaimAsync"/>
     Task<Claim> ClaimAsync(
-        WorkerId worker, Guid request, string[] runtimes, Guid[] agents, int limit, CancellationToken cancellationToken);
+        WorkerId worker, Guid request, string[] runtimes, Turn[] turns, int limit, CancellationToken cancellationToken);
 
     /// <inheritdoc cref="LeaseStore.RepeatAsync"/>
     Task<Lease[]> RepeatAsync(WorkerId worker, Guid request, CancellationToken cancellationToken);

@@ -16,7 +16,7 @@ internal sealed partial class LeasePump(
     : BackgroundService
 {
     private const int WaitersMost = 4096;
-    private const int AgentsPerClaim = 256;
+    private const int StartsPerClaim = 256;
     private static readonly TimeSpan AfterFailure = TimeSpan.FromMilliseconds(200);
     private readonly ConcurrentQueue<Waiter> _waiters = new();
     private readonly ConcurrentDictionary<(Guid Worker, Guid Request), Waiter> _open = new();
@@ -119,20 +119,20 @@ internal sealed partial class LeasePump(
             }
 
             var served = false;
-            var agents = ready.Take(Math.Min(AgentsPerClaim, waiter.Max));
+            var turns = ready.Take(Math.Min(StartsPerClaim, waiter.Max));
             Claim? claim = null;
             try
             {
                 if (waiter.Doubtful && await leases.RepeatAsync(waiter.Worker.Id, waiter.Request, cancellationToken) is { Length: > 0 } before)
                 {
-                    claim = new Claim([.. before], [.. agents.Select(static agent => (agent, true))]);
+                    claim = new Claim([.. before], [.. turns.Select(static turn => new Looked(turn.Agent, 0, More: true, Share: null))], TownFull: false);
                     served = true;
                     continue;
                 }
 
                 waiter.Doubtful = true;
                 claim = await leases.ClaimAsync(
-                    waiter.Worker.Id, waiter.Request, waiter.Worker.Runtimes, agents, waiter.Max, cancellationToken);
+                    waiter.Worker.Id, waiter.Request, waiter.Worker.Runtimes, turns, waiter.Max, cancellationToken);
                 waiter.Doubtful = false;
                 served = claim.Leases.Count > 0;
             }
@@ -142,7 +142,7 @@ internal sealed partial class LeasePump(
             }
             finally
             {
-                GiveBack(agents, claim);
+                GiveBack(turns, claim);
                 if (served)
                 {
                     Finish(waiter, [.. claim!.Leases]);
@@ -164,25 +164,21 @@ internal sealed partial class LeasePump(
                 Wake();
                 return;
             }
+
+            if (claim.TownFull)
+            {
+                // The town runs as much as it may: the next end of a task wakes us, or the sweep.
+                return;
+            }
         }
     }
 
-    private void GiveBack(Guid[] agents, Claim? claim)
+    private void GiveBack(Turn[] turns, Claim? claim)
     {
-        if (claim is null)
+        // Where the database did not answer, nothing was learned and everybody stays in line.
+        foreach (var looked in claim?.Agents ?? turns.Select(static turn => new Looked(turn.Agent, 0, More: true, Share: null)))
         {
-            // The database did not answer: nothing was learned, everybody stays in line.
-            foreach (var agent in agents)
-            {
-                ready.GiveBack(agent, more: true);
-            }
-
-            return;
-        }
-
-        foreach (var (agent, more) in claim.Agents)
-        {
-            ready.GiveBack(agent, more);
+            ready.GiveBack(looked);
         }
     }
 

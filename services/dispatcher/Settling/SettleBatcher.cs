@@ -7,7 +7,9 @@ using Townhall.ServiceDefaults.Problems;
 namespace Townhall.Dispatcher.Settling;
 
 /// <summary>Settles in micro-batches: whatever workers reported while a commit was in flight goes into the next one.</summary>
-internal sealed class SettleBatcher(ISettleStore store, ReadyAgents ready, LeasePump pump, SequencerBell sequencer) : BackgroundService
+internal sealed partial class SettleBatcher(
+    ISettleStore store, IReaperStore parked, ReadyAgents ready, LeasePump pump, SequencerBell sequencer, ILogger<SettleBatcher> logger)
+    : BackgroundService
 {
     private const int WaitingMost = 4096;
     private const int BatchMost = 1024;
@@ -83,6 +85,7 @@ internal sealed class SettleBatcher(ISettleStore store, ReadyAgents ready, Lease
 
             pump.Wake();
             sequencer.Ring();
+            await AdmitAsync([.. answers.Select(static answer => answer.Key).OfType<string>().Distinct(StringComparer.Ordinal)]);
         }
         catch (PostgresException bad) when (batch.Count > 1 && FailsAlone(bad))
         {
@@ -100,6 +103,33 @@ internal sealed class SettleBatcher(ISettleStore store, ReadyAgents ready, Lease
             }
         }
     }
+
+    /// <summary>What waited for a permit that just became free.</summary>
+    private async Task AdmitAsync(string[] keys)
+    {
+        if (keys.Length == 0)
+        {
+            return;
+        }
+
+        try
+        {
+            foreach (var agent in await parked.AdmitAsync(keys, CancellationToken.None))
+            {
+                ready.Ring(agent);
+            }
+
+            pump.Wake();
+        }
+        catch (Exception failure) when (failure is NpgsqlException or TimeoutException)
+        {
+            // The results are recorded; the sweep looks at all keys within a second.
+            LogNotAdmitted(failure.Message);
+        }
+    }
+
+    [LoggerMessage(LogLevel.Warning, "What waits for a permit that became free is looked for again within a second: {Reason}")]
+    private partial void LogNotAdmitted(string reason);
 
     // Data exceptions, deadlock, lock timeout.
     private static bool FailsAlone(PostgresException bad) =>

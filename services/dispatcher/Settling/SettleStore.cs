@@ -10,7 +10,8 @@ internal readonly record struct Ending(WorkerId Worker, AttemptResult Result);
 
 /// <summary>How one ending was received.</summary>
 /// <param name="Agent">Whose slot became free; null when nothing changed.</param>
-internal readonly record struct Settled(string Verdict, Guid? Agent);
+/// <param name="Key">The concurrency key whose permit became free, if it had one.</param>
+internal readonly record struct Settled(string Verdict, Guid? Agent, string? Key = null);
 
 /// <summary>Records ends of attempts: each at most once, only for the attempt that the row names.</summary>
 internal sealed class SettleStore(NpgsqlDataSource database, TownSettings town) : ISettleStore
@@ -40,7 +41,7 @@ internal sealed class SettleStore(NpgsqlDataSource database, TownSettings town) 
                     "release" => Verdicts.Released,
                     _ => Verdicts.Recorded,
                 };
-                answers[places[(row.GetGuid(0), row.GetInt32(1))]] = new(verdict, row.GetGuid(3));
+                answers[places[(row.GetGuid(0), row.GetInt32(1))]] = new(verdict, row.GetGuid(3), row.IsDBNull(4) ? null : row.GetString(4));
             }
         }
 
@@ -63,13 +64,16 @@ internal sealed class SettleStore(NpgsqlDataSource database, TownSettings town) 
             ), hit AS MATERIALIZED (
                 -- Carries all that is needed later: the planner thinks a CTE holds one row, and would join two of them row by row.
                 SELECT e.*, t.agent_id, a.name AS agent_name, t.state AS was, t.failures AS failed_before, t.leased_at,
-                       CASE e.outcome
-                           WHEN 'completed' THEN 'completed'
-                           WHEN 'cancelled' THEN 'cancelled'
-                           -- Given back while somebody wanted it cancelled: it must not start again.
-                           WHEN 'released' THEN CASE WHEN t.cancel_requested_at IS NULL THEN 'release' ELSE 'cancelled' END
-                           ELSE CASE WHEN t.failures + 1 >= t.max_attempts THEN 'failed' WHEN t.cancel_requested_at IS NULL THEN 'retry' ELSE 'cancelled' END
-                       END AS move
+                       t.concurrency_key,
+                       -- Withdrawn by its deadline, it has failed; by a person, it is cancelled. Either way it does not start again.
+                       CASE WHEN e.outcome = 'completed' THEN 'completed'
+                           WHEN e.outcome IN ('cancelled', 'released') AND t.cancel_reason = 'deadline' THEN 'failed'
+                           WHEN e.outcome = 'cancelled' THEN 'cancelled'
+                           WHEN e.outcome = 'released' THEN CASE WHEN t.cancel_requested_at IS NULL THEN 'release' ELSE 'cancelled' END
+                           ELSE CASE WHEN t.failures + 1 >= t.max_attempts OR t.cancel_reason = 'deadline' THEN 'failed'
+                                     WHEN t.cancel_requested_at IS NULL THEN 'retry' ELSE 'cancelled' END
+                       END AS move,
+                       CASE WHEN e.outcome <> 'completed' AND t.cancel_reason = 'deadline' THEN 'deadline_exceeded' ELSE e.failure_code END AS code
                 FROM ending e
                 JOIN task t ON t.id = e.id AND t.attempt = e.epoch AND t.lease_token = e.token AND t.lease_worker = e.worker
                 JOIN agent a ON a.id = t.agent_id
@@ -79,29 +83,35 @@ internal sealed class SettleStore(NpgsqlDataSource database, TownSettings town) 
             ), locked AS MATERIALIZED (
                 -- In order of id, so that two settlements never wait for each other in a circle.
                 SELECT a.id FROM agent a WHERE a.id IN (SELECT agent_id FROM hit) ORDER BY a.id FOR NO KEY UPDATE
+            ), permit AS MATERIALIZED (
+                -- After the agents, as claims do.
+                SELECT l.key FROM limit_key l
+                WHERE l.town = $1 AND l.key = ANY (ARRAY(SELECT concurrency_key FROM hit WHERE concurrency_key IS NOT NULL))
+                    AND (SELECT count(*) FROM locked) > 0
+                ORDER BY l.key FOR UPDATE
             ), ended AS (
                 DELETE FROM task t USING hit
                 WHERE t.id = hit.id AND hit.move IN ('completed', 'failed', 'cancelled')
-                RETURNING t.*, hit.move, hit.exit_code, hit.result, hit.result_blob, hit.result_bytes, hit.failure_code,
+                RETURNING t.*, hit.move, hit.exit_code, hit.result, hit.result_blob, hit.result_bytes, hit.code AS failure_code,
                           hit.failure_detail, hit.sandbox, hit.wall_ms, hit.output_bytes
             ), kept AS (
                 INSERT INTO task_history (id, town, agent_id, state, priority, description, tags, max_attempts, timeout_secs,
-                    deadline, concurrency_key, attempt, failures, crashes, lease_token, lease_worker, created_by, created_at,
+                    deadline, concurrency_key, rate_key, attempt, failures, crashes, lease_token, lease_worker, created_by, created_at,
                     started_at, exit_code, result, result_blob, result_bytes, failure_code, failure_detail, sandbox, wall_ms,
                     output_bytes, retry_of, parent_id)
                 SELECT id, town, agent_id, move, priority, description, tags, max_attempts, timeout_secs, deadline,
-                    concurrency_key, attempt, failures + (move = 'failed')::int, crashes, lease_token, lease_worker, created_by,
+                    concurrency_key, rate_key, attempt, failures + (move = 'failed')::int, crashes, lease_token, lease_worker, created_by,
                     created_at, started_at, exit_code, result, result_blob, result_bytes, failure_code, failure_detail, sandbox,
                     wall_ms, output_bytes, retry_of, parent_id
                 FROM ended
             ), back AS (
                 UPDATE task t
                 SET state = 'assigned', lease_until = NULL, lease_token = NULL, settled_token = hit.token,
-                    due = hit.move = 'release',
+                    due = hit.move = 'release', parked = NULL, parked_at = NULL,
                     available_at = CASE WHEN hit.move = 'release' THEN now()
                         ELSE now() + random() * least($16, interval '1 second' * power(2, least(hit.failed_before, 20))) END,
                     failures = t.failures + (hit.move = 'retry')::int,
-                    last_error = coalesce(hit.failure_detail, hit.failure_code, t.last_error)
+                    last_error = coalesce(hit.failure_detail, hit.code, t.last_error)
                 FROM hit
                 WHERE t.id = hit.id AND hit.move IN ('retry', 'release')
             ), freed AS (
@@ -113,6 +123,11 @@ internal sealed class SettleStore(NpgsqlDataSource database, TownSettings town) 
                              count(*) FILTER (WHERE hit.move <> 'release') AS rounds
                       FROM hit GROUP BY hit.agent_id) f
                 WHERE a.id = f.agent_id AND (SELECT count(*) FROM locked) > 0
+            ), permits AS (
+                UPDATE limit_key l SET held = greatest(0, l.held - f.some)
+                FROM (SELECT hit.concurrency_key AS key, count(*) AS some FROM hit
+                      WHERE hit.was = 'running' AND hit.concurrency_key IS NOT NULL GROUP BY 1) f
+                WHERE l.town = $1 AND l.key = f.key AND (SELECT count(*) FROM permit) > 0
             ), moved AS (
                 INSERT INTO task_count_delta (town, assigned, running, completed, failed, cancelled)
                 SELECT $1,
@@ -129,11 +144,11 @@ internal sealed class SettleStore(NpgsqlDataSource database, TownSettings town) 
                        hit.agent_id, hit.agent_name, hit.id,
                        CASE WHEN hit.move IN ('failed', 'retry') THEN 'failure' ELSE 'success' END,
                        json_build_object('attempt', hit.epoch, 'worker_id', hit.worker, 'leased_at', hit.leased_at,
-                           'exit_code', hit.exit_code, 'failure_code', hit.failure_code, 'sandbox', hit.sandbox,
+                           'exit_code', hit.exit_code, 'failure_code', hit.code, 'sandbox', hit.sandbox,
                            'wall_ms', hit.wall_ms, 'result_bytes', hit.result_bytes)::text
                 FROM hit
             )
-            SELECT id, epoch, move, agent_id FROM hit
+            SELECT id, epoch, move, agent_id, concurrency_key FROM hit
             """);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         Add(endings, command, static one => one.Result.Lease.TaskId);

@@ -1,4 +1,5 @@
 using Townhall.Contracts.Workers;
+using Townhall.Dispatcher.Leases;
 using Townhall.Testing;
 
 namespace Townhall.Dispatcher.Tests.Leases;
@@ -127,7 +128,7 @@ public sealed class ClaimTests(PostgresServer postgres) : IClassFixture<Postgres
         await seed.TasksAsync(agent, 3, deadline);
         var worker = await seed.WorkerAsync(deadline);
         var call = Guid.NewGuid();
-        var claim = await seed.Leases.ClaimAsync(worker.Id, call, worker.Runtimes, [agent], 3, deadline);
+        var claim = await seed.Leases.ClaimAsync(worker.Id, call, worker.Runtimes, [new Turn(agent, 3)], 3, deadline);
         var again = await seed.Leases.RepeatAsync(worker.Id, call, deadline);
         Assert.Equal(claim.Leases.Select(lease => lease.Token).Order(), again.Select(lease => lease.Token).Order());
         Assert.Empty(await seed.Leases.RepeatAsync(worker.Id, Guid.NewGuid(), deadline));
