@@ -12,6 +12,15 @@ public static class TaskLimits
     /// <summary>Characters of one tag.</summary>
     public const int TagLength = 128;
 
+    /// <summary>Characters of a concurrency or rate key.</summary>
+    public const int KeyLength = 128;
+
+    /// <summary>The key of all tasks together; no task may name it.</summary>
+    public const string TownKey = "town";
+
+    /// <summary>Seconds from acceptance to a task's end that may be demanded: 30 days.</summary>
+    public const int TotalTimeoutSecs = 30 * 24 * 60 * 60;
+
     /// <summary>Result bytes kept in the task itself; the rest is a blob.</summary>
     public const int InlineResultBytes = 64 * 1024;
 

@@ -18,6 +18,13 @@ internal static class Problems
     public static Refusal AgentNotAccepting(string reference) =>
         new(409, "agent_not_accepting", $"Agent {CommonRefusals.Printable(reference)} takes no new work: it is draining, stopped or in error.");
 
+    public static Refusal DeadlinePassed() => new(422, "deadline_passed", "The deadline is over already; nothing was accepted.");
+
+    public static Refusal BadKey() => new(400, "bad_idempotency_key", "Idempotency-Key is one header of 1 to 255 printable ASCII characters.");
+
+    public static Refusal KeyReused() =>
+        new(422, "idempotency_key_reused", "This Idempotency-Key was used for another call; nothing was changed. A new call takes a new key.");
+
     public static Refusal NameTaken(string name) => new(409, "agent_name_taken", $"An agent is called {CommonRefusals.Printable(name)} already.");
 
     public static Refusal NameReserved(string name) => new(409, "agent_name_reserved", $"{CommonRefusals.Printable(name)} is the town's own name for its supervisor.");

@@ -1,5 +1,6 @@
 using Townhall.Api;
 using Townhall.Api.Agents;
+using Townhall.Api.Idempotency;
 using Townhall.Api.LedgerPages;
 using Townhall.Api.Output;
 using Townhall.Api.Tasks;
@@ -14,6 +15,7 @@ return await Extensions.RunServiceAsync("townhall", () =>
     builder.AddTownDatabase(connectionsMost: 16);
     builder.AddTownRedis();
     builder.Services.ConfigureHttpJsonOptions(static json => TownhallJson.Configure(json.SerializerOptions));
+    builder.AddIdempotencyKeys();
     builder.AddAgents();
     builder.AddTasks();
     builder.AddOutput();
@@ -25,6 +27,7 @@ return await Extensions.RunServiceAsync("townhall", () =>
     app.UseRouting();
     app.UseLocalGuard(town);
     app.UseRequestDeadline();
+    app.UseIdempotencyKeys();
     app.MapDefaultEndpoints();
     app.MapTown();
     app.MapAgents();

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Townhall.Api.Agents;
 using Townhall.Api.Tasks;
@@ -28,7 +30,10 @@ internal sealed class Parts(TestDatabase database) : IServiceProvider
     }
 
     public static AcceptedTask Task(AgentId agent, string text = "work") =>
-        new(TaskId.New(), agent, text, "test", 0, null, null, null, null, null, null);
+        new(TaskId.New(), agent, text, "test", 0, null, null, null, null, null, null, null, null);
+
+    public static AcceptedTask Keyed(AgentId agent, string key, string body) =>
+        Task(agent, body) with { Key = new(key, SHA256.HashData(Encoding.UTF8.GetBytes(body))), Response = "{}" };
 
     public object? GetService(Type serviceType) => null;
 }

@@ -16,6 +16,7 @@ internal static class DutyRegistration
         builder.Services.AddHostedService(static services => services.GetRequiredService<Leadership>());
         builder.Services.AddHostedService<Sequencer>();
         builder.Services.AddHostedService<Reaper>();
+        builder.Services.AddHostedService<KeyPruning>();
         builder.Services.AddHostedService<Sweep>();
     }
 }

@@ -1,4 +1,7 @@
+using System.Diagnostics;
+using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Townhall.Api.Idempotency;
 using Townhall.Contracts.Ids;
 using Townhall.ServiceDefaults.Problems;
 
@@ -14,12 +17,12 @@ internal static class AgentEndpoints
     public static void MapAgents(this IEndpointRouteBuilder routes)
     {
         var agents = routes.MapGroup("/v1/agents").WithTags("Agents");
-        agents.MapPost("", SpawnAgent);
+        agents.MapPost("", SpawnAgent).TakesIdempotencyKey();
         agents.MapGet("", ListAgents);
     }
 
-    internal static async Task<Results<Created<SpawnedAgent>, Refusal>> SpawnAgent(
-        NewAgent agent, AgentStore agents, CancellationToken cancellationToken)
+    internal static async Task<Results<Created<SpawnedAgent>, KeyedAnswer, Refusal>> SpawnAgent(
+        NewAgent agent, IdempotencyKey? key, AgentStore agents, KeyStore keys, CancellationToken cancellationToken)
     {
         if (agent.Fault() is { } fault)
         {
@@ -28,11 +31,28 @@ internal static class AgentEndpoints
 
         var id = AgentId.New();
         var cli = agent.Cli ?? "claude";
-        return await agents.TrySpawnAsync(id, agent, cli, Callers.Local, cancellationToken)
-            ? TypedResults.Created(
-                $"/v1/agents/{id}",
-                new SpawnedAgent(id.Value, agent.Name!, cli, agent.RoleId, agent.Nickname, agent.ParentAgentId, "Starting"))
-            : Problems.NameTaken(agent.Name!);
+        var made = new SpawnedAgent(id.Value, agent.Name!, cli, agent.RoleId, agent.Nickname, agent.ParentAgentId, "Starting");
+        if (key is null)
+        {
+            return await agents.TrySpawnAsync(id, agent, cli, Callers.Local, cancellationToken)
+                ? TypedResults.Created($"/v1/agents/{id}", made)
+                : Problems.NameTaken(agent.Name!);
+        }
+
+        var outcome = await keys.OnceAsync(
+            Callers.Local, key, id.Value, StatusCodes.Status201Created,
+            async (connection, stop) => await agents.TrySpawnAsync(connection, id, agent, cli, Callers.Local, stop)
+                ? JsonSerializer.Serialize(made, TownhallJson.Default.SpawnedAgent)
+                : null,
+            cancellationToken);
+        return outcome switch
+        {
+            KeyOutcome.Answered(var status, var response, var replayed) =>
+                KeyedAnswer.Made(status, response, "/v1/agents/", "agent_id", replayed),
+            KeyOutcome.Reused => Problems.KeyReused(),
+            KeyOutcome.NothingMade => Problems.NameTaken(agent.Name!),
+            _ => throw new UnreachableException(),
+        };
     }
 
     internal static async Task<Results<Ok<AgentListView>, Refusal>> ListAgents(

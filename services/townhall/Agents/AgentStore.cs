@@ -13,7 +13,15 @@ internal sealed class AgentStore(NpgsqlDataSource database, TownSettings town)
     /// <returns>False when its name is taken; then nothing was made.</returns>
     public async Task<bool> TrySpawnAsync(AgentId id, NewAgent agent, string cli, string actor, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand("""
+        await using var connection = await database.OpenConnectionAsync(cancellationToken);
+        return await TrySpawnAsync(connection, id, agent, cli, actor, cancellationToken);
+    }
+
+    /// <summary>The same in the transaction that <paramref name="connection"/> is in.</summary>
+    public async Task<bool> TrySpawnAsync(
+        NpgsqlConnection connection, AgentId id, NewAgent agent, string cli, string actor, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand("""
             WITH made AS (
                 INSERT INTO agent (id, town, name, nickname, role_id, parent_agent_id, cli, runtime, grants,
                                    max_concurrency, max_attempts, timeout_secs)
@@ -23,7 +31,7 @@ internal sealed class AgentStore(NpgsqlDataSource database, TownSettings town)
             )
             INSERT INTO ledger_pending (town, actor, action, agent_id, agent_name, detail)
             SELECT $2, $13, 'AgentSpawned', id, name, json_build_object('cli', left(cli, 500))::text FROM made
-            """);
+            """, connection);
         var grant = JsonSerializer.Serialize(agent.GrantOf(town.Root), TownhallJson.Default.AgentGrant);
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = id.Value });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });

@@ -10,12 +10,26 @@ internal enum AcceptOutcome
 {
     /// <summary>Committed: it will not be lost.</summary>
     Accepted,
+
+    /// <summary>Its key has an answer already, which it gets; nothing was made now.</summary>
+    Replayed,
+
+    /// <summary>Its key was used for another call.</summary>
+    KeyReused,
     AgentNotFound,
     AgentNotAccepting,
+    DeadlinePassed,
+
+    /// <summary>What refused it changed while it was judged: nothing was made, and offering it again makes sense.</summary>
+    Again,
 }
 
+/// <summary>An outcome, with the status and the body of the first call where it is <see cref="AcceptOutcome.Replayed"/>.</summary>
+internal readonly record struct Judgement(AcceptOutcome Outcome, short Status = 0, string? Response = null);
+
 /// <summary>Accepts tasks in micro-batches: whatever arrived while a commit was in flight goes into the next one.</summary>
-/// <remarks>A batch that a bad row fails is tried again row by row, so that the bad row fails alone.</remarks>
+/// <remarks>A batch that a bad row fails is tried again row by row, so that the bad row fails alone. Offers with the same key
+/// never share a batch: the later one waits for the judgement of the earlier one.</remarks>
 internal sealed class Acceptance(TaskStore tasks, Doorbell doorbell) : BackgroundService
 {
     /// <summary>Offers waiting at most; one more is answered with 503.</summary>
@@ -33,7 +47,7 @@ internal sealed class Acceptance(TaskStore tasks, Doorbell doorbell) : Backgroun
     /// <summary>Returns after the commit.</summary>
     /// <exception cref="OverloadedException">Too many offers wait; this one was not begun.</exception>
     /// <exception cref="NpgsqlException">The database failed; whether it was accepted is not known.</exception>
-    public async Task<AcceptOutcome> AcceptAsync(AcceptedTask task, CancellationToken cancellationToken)
+    public async Task<Judgement> AcceptAsync(AcceptedTask task, CancellationToken cancellationToken)
     {
         var offer = new Offer(task, cancellationToken);
         return _offers.Writer.TryWrite(offer)
@@ -47,15 +61,17 @@ internal sealed class Acceptance(TaskStore tasks, Doorbell doorbell) : Backgroun
     private async Task RunLaneAsync(CancellationToken stoppingToken)
     {
         var batch = new List<Offer>(BatchMost);
+        var keyed = new Dictionary<(string Principal, string Key), Offer>();
         try
         {
             while (await _offers.Reader.WaitToReadAsync(stoppingToken))
             {
                 batch.Clear();
-                while (batch.Count < BatchMost && _offers.Reader.TryRead(out var offer))
+                keyed.Clear();
+                for (var read = 0; read < BatchMost && _offers.Reader.TryRead(out var offer); read++)
                 {
                     // A caller who is gone before we began gets nothing committed in their name.
-                    if (!offer.Gone.IsCancellationRequested)
+                    if (!offer.Gone.IsCancellationRequested && !FollowsAnother(offer, keyed))
                     {
                         batch.Add(offer);
                     }
@@ -78,15 +94,19 @@ internal sealed class Acceptance(TaskStore tasks, Doorbell doorbell) : Backgroun
         try
         {
             // Not the callers' tokens: one caller hanging up must not roll back the others' work.
-            var outcomes = await tasks.AcceptAsync([.. batch.Select(static offer => offer.Task)], CancellationToken.None);
+            var judged = await tasks.AcceptAsync([.. batch.Select(static offer => offer.Task)], CancellationToken.None);
             for (var i = 0; i < batch.Count; i++)
             {
-                if (outcomes[i] == AcceptOutcome.Accepted)
+                if (judged[i].Outcome == AcceptOutcome.Accepted)
                 {
                     doorbell.Ring(Doorbell.Work, batch[i].Task.Agent.ToString());
                 }
 
-                batch[i].Done.TrySetResult(outcomes[i]);
+                batch[i].Done.TrySetResult(judged[i]);
+                if (batch[i].Followers is { } followers)
+                {
+                    await AnswerAsync(followers, batch[i].Task, judged[i]);
+                }
             }
         }
         catch (PostgresException bad) when (bad.SqlState.StartsWith("22", StringComparison.Ordinal) && batch.Count > 1)
@@ -101,6 +121,42 @@ internal sealed class Acceptance(TaskStore tasks, Doorbell doorbell) : Backgroun
             foreach (var offer in batch)
             {
                 offer.Done.TrySetException(failure);
+                offer.Followers?.ForEach(follower => follower.Done.TrySetException(failure));
+            }
+        }
+    }
+
+    /// <summary>Lets an offer whose key stands in the batch already wait for the one that came first.</summary>
+    private static bool FollowsAnother(Offer offer, Dictionary<(string Principal, string Key), Offer> keyed)
+    {
+        if (offer.Task.Key is not { } key || keyed.TryAdd((offer.Task.Actor, key.Key), offer))
+        {
+            return false;
+        }
+
+        (keyed[(offer.Task.Actor, key.Key)].Followers ??= []).Add(offer);
+        return true;
+    }
+
+    /// <summary>Answers what the judgement of the first offer with their key means for the others.</summary>
+    private async Task AnswerAsync(List<Offer> followers, AcceptedTask first, Judgement judged)
+    {
+        foreach (var follower in followers)
+        {
+            var same = follower.Task.Key!.IsOf(first.Key!.Hash);
+            if (judged.Outcome is AcceptOutcome.Accepted or AcceptOutcome.Replayed && !same)
+            {
+                follower.Done.TrySetResult(new(AcceptOutcome.KeyReused));
+            }
+            else if (same)
+            {
+                follower.Done.TrySetResult(
+                    judged.Outcome == AcceptOutcome.Accepted ? new(AcceptOutcome.Replayed, 201, first.Response) : judged);
+            }
+            else
+            {
+                // The first one left the key unused, or has lost it to a third one: this call is judged for itself.
+                await CommitAsync([follower]);
             }
         }
     }
@@ -111,6 +167,9 @@ internal sealed class Acceptance(TaskStore tasks, Doorbell doorbell) : Backgroun
 
         public CancellationToken Gone { get; } = gone;
 
-        public TaskCompletionSource<AcceptOutcome> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        public TaskCompletionSource<Judgement> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        /// <summary>Later offers with the same key; null while there are none.</summary>
+        public List<Offer>? Followers { get; set; }
     }
 }

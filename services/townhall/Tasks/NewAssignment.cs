@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Townhall.Api.Idempotency;
 using Townhall.Api.Text;
 using Townhall.Contracts.Ids;
 using Townhall.Contracts.Tasks;
@@ -11,9 +12,14 @@ namespace Townhall.Api.Tasks;
 /// <param name="Task">The work in words (or the script), at most 256 KiB of UTF-8.</param>
 /// <param name="Priority">−100 to 100, higher first within the agent; default 0.</param>
 /// <param name="NotBefore">Earliest start; default now.</param>
+/// <param name="Deadline">When it must have ended; default never.</param>
+/// <param name="TotalTimeoutSecs">The same counted from acceptance, at most 30 days; with both, the earlier counts.</param>
+/// <param name="ConcurrencyKey">Tasks with the same key share its permits; a key nobody configured has one.</param>
+/// <param name="RateKey">Tasks with the same key share its rate; a key nobody configured has no limit.</param>
 internal sealed record NewAssignment(
     string? Agent, string? Task, int? Priority = null, int? MaxAttempts = null, double? TimeoutSecs = null,
-    DateTimeOffset? NotBefore = null, DateTimeOffset? Deadline = null, string? ConcurrencyKey = null, string[]? Tags = null)
+    DateTimeOffset? NotBefore = null, DateTimeOffset? Deadline = null, double? TotalTimeoutSecs = null,
+    string? ConcurrencyKey = null, string? RateKey = null, string[]? Tags = null)
 {
     // What timestamptz and our month arithmetic hold without surprises.
     private static readonly DateTimeOffset Earliest = new(2000, 1, 1, 0, 0, 0, TimeSpan.Zero);
@@ -27,19 +33,28 @@ internal sealed record NewAssignment(
             ?? (MaxAttempts is < 1 or > 100 ? "max_attempts must be 1 to 100." : null)
             ?? (TimeoutSecs is <= 0 or > 86_400 ? "timeout_secs must be more than 0 and at most 86400." : null)
             ?? Instant("not_before", NotBefore)
-            // Accepting what nobody keeps would be a lie.
-            ?? (Deadline is null ? null : "deadline is not kept yet; leave it out.")
-            ?? (ConcurrencyKey is null ? null : "concurrency_key is not kept yet; leave it out.")
+            ?? Instant("deadline", Deadline)
+            ?? (TotalTimeoutSecs is <= 0 or > TaskLimits.TotalTimeoutSecs
+                ? $"total_timeout_secs must be more than 0 and at most {TaskLimits.TotalTimeoutSecs}." : null)
+            ?? LimitKey("concurrency_key", ConcurrencyKey)
+            ?? LimitKey("rate_key", RateKey)
             ?? TagFault();
         return wrong is null ? null : Problems.Invalid(wrong);
     }
 
-    public AcceptedTask ToTask(TaskId id, AgentId agent, string actor) => new(
+    public AcceptedTask ToTask(TaskId id, AgentId agent, string actor, IdempotencyKey? key = null, string? response = null) => new(
         id, agent, Task!, actor, (short)(Priority ?? 0), MaxAttempts, TimeoutSecs, NotBefore?.UtcDateTime, Deadline?.UtcDateTime,
-        ConcurrencyKey, Tags is { Length: > 0 } ? JsonSerializer.Serialize(Tags, TagJson.Default.StringArray) : null);
+        TotalTimeoutSecs, ConcurrencyKey, RateKey,
+        Tags is { Length: > 0 } ? JsonSerializer.Serialize(Tags, TagJson.Default.StringArray) : null, key, response);
 
     private static string? Instant(string field, DateTimeOffset? instant) =>
         instant < Earliest || instant > Latest ? $"{field} must lie between 2000 and 2200." : null;
+
+    private static string? LimitKey(string field, string? key) =>
+        key is null ? null
+        : PlainText.Fault(field, key, 4 * TaskLimits.KeyLength, lines: false)
+        ?? (key.Length > TaskLimits.KeyLength ? $"{field} is longer than {TaskLimits.KeyLength} characters." : null)
+        ?? (key == TaskLimits.TownKey ? $"{field} must not be {TaskLimits.TownKey}: that key is all tasks together." : null);
 
     private string? TagFault() => Tags is { Length: > TaskLimits.Tags }
         ? $"tags has more than {TaskLimits.Tags} entries."
@@ -47,9 +62,11 @@ internal sealed record NewAssignment(
 }
 
 /// <summary>One row for SQL function <c>accept_tasks</c>.</summary>
+/// <param name="Response">What is kept under <paramref name="Key"/>; null without one.</param>
 internal sealed record AcceptedTask(
     TaskId Id, AgentId Agent, string Description, string Actor, short Priority, int? MaxAttempts, double? TimeoutSecs,
-    DateTime? NotBefore, DateTime? Deadline, string? ConcurrencyKey, string? TagsJson);
+    DateTime? NotBefore, DateTime? Deadline, double? TotalTimeoutSecs, string? ConcurrencyKey, string? RateKey, string? TagsJson,
+    IdempotencyKey? Key = null, string? Response = null);
 
 /// <summary>The answer of an assignment; <c>agent_name</c> repeats the reference given, as the contract says.</summary>
 internal sealed record AssignedTask(Guid TaskId, Guid AgentId, string AgentName);

@@ -1,6 +1,8 @@
 using System.Diagnostics;
+using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Townhall.Api.Agents;
+using Townhall.Api.Idempotency;
 using Townhall.Contracts.Ids;
 using Townhall.ServiceDefaults.Problems;
 using Townhall.ServiceDefaults.Redis;
@@ -18,13 +20,13 @@ internal static class TaskEndpoints
     public static void MapTasks(this IEndpointRouteBuilder routes)
     {
         var tasks = routes.MapGroup("/v1/tasks").WithTags("Tasks");
-        tasks.MapPost("/assign", AssignTask);
+        tasks.MapPost("/assign", AssignTask).TakesIdempotencyKey();
         tasks.MapGet("/{id}", GetTask);
         tasks.MapPost("/{id}/cancel", CancelTask);
     }
 
-    internal static async Task<Results<Created<AssignedTask>, Refusal>> AssignTask(
-        NewAssignment assignment, AgentDirectory agents, Acceptance acceptance, CancellationToken cancellationToken)
+    internal static async Task<Results<Created<AssignedTask>, KeyedAnswer, Refusal>> AssignTask(
+        NewAssignment assignment, IdempotencyKey? key, AgentDirectory agents, Acceptance acceptance, CancellationToken cancellationToken)
     {
         if (assignment.Fault() is { } fault)
         {
@@ -32,16 +34,37 @@ internal static class TaskEndpoints
         }
 
         var reference = assignment.Agent!;
-        switch (await agents.ResolveAsync(reference, cancellationToken))
+        var found = await agents.ResolveAsync(reference, cancellationToken);
+        if (key is null && found is not AgentReference.One)
         {
-            case AgentReference.Nobody:
-                return Problems.AgentNotFound(reference);
-            case AgentReference.Several:
-                return Problems.AgentAmbiguous(reference);
-            case AgentReference.One one:
-                var id = TaskId.New();
-                var outcome = await acceptance.AcceptAsync(assignment.ToTask(id, one.Id, Callers.Local), cancellationToken);
-                return Answer(outcome, id, one, reference, agents);
+            return Unknown(found, reference);
+        }
+
+        // With a key also what names nobody is offered: a repeat gets its answer although the agent has gone since.
+        var agent = found is AgentReference.One one ? one.Id : default;
+        var made = new AssignedTask(TaskId.New().Value, agent.Value, reference);
+        var response = key is null ? null : JsonSerializer.Serialize(made, TownhallJson.Default.AssignedTask);
+        var task = assignment.ToTask(new(made.TaskId), agent, Callers.Local, key, response);
+        var judged = await acceptance.AcceptAsync(task, cancellationToken);
+        switch (judged.Outcome)
+        {
+            case AcceptOutcome.Accepted when response is null:
+                return TypedResults.Created($"/v1/tasks/{made.TaskId}", made);
+            case AcceptOutcome.Accepted:
+                return KeyedAnswer.Made(201, response, "/v1/tasks/", "task_id", replayed: false);
+            case AcceptOutcome.Replayed:
+                return KeyedAnswer.Made(judged.Status, judged.Response!, "/v1/tasks/", "task_id", replayed: true);
+            case AcceptOutcome.AgentNotFound:
+                agents.Forget(reference);
+                return Unknown(found, reference);
+            case AcceptOutcome.AgentNotAccepting:
+                return Problems.AgentNotAccepting(reference);
+            case AcceptOutcome.DeadlinePassed:
+                return Problems.DeadlinePassed();
+            case AcceptOutcome.KeyReused:
+                return Problems.KeyReused();
+            case AcceptOutcome.Again:
+                return CommonRefusals.Overloaded;
             default:
                 throw new UnreachableException();
         }
@@ -81,18 +104,6 @@ internal static class TaskEndpoints
 
     private static Refusal NotAnId() => Problems.BadQuery("A task id is a UUID such as 01890a5d-ac96-774b-bcce-b302099a8057.");
 
-    private static Results<Created<AssignedTask>, Refusal> Answer(
-        AcceptOutcome outcome, TaskId id, AgentReference.One agent, string reference, AgentDirectory agents)
-    {
-        switch (outcome)
-        {
-            case AcceptOutcome.Accepted:
-                return TypedResults.Created($"/v1/tasks/{id}", new AssignedTask(id.Value, agent.Id.Value, reference));
-            case AcceptOutcome.AgentNotFound:
-                agents.Forget(reference);
-                return Problems.AgentNotFound(reference);
-            default:
-                return Problems.AgentNotAccepting(reference);
-        }
-    }
+    private static Refusal Unknown(AgentReference found, string reference) =>
+        found is AgentReference.Several ? Problems.AgentAmbiguous(reference) : Problems.AgentNotFound(reference);
 }

@@ -21,11 +21,49 @@ public sealed class AcceptanceTests(PostgresServer postgres) : IClassFixture<Pos
         var bad = acceptance.AcceptAsync(Parts.Task(agent, "not \0 storable"), deadline);
         await acceptance.StartAsync(deadline);
 
-        Assert.All(await Task.WhenAll(good), static outcome => Assert.Equal(AcceptOutcome.Accepted, outcome));
+        Assert.All(await Task.WhenAll(good), static judged => Assert.Equal(AcceptOutcome.Accepted, judged.Outcome));
         await Assert.ThrowsAsync<PostgresException>(() => bad);
         Assert.Equal(20L, await database.ScalarAsync<long>("SELECT count(*) FROM task", deadline));
         Assert.Equal(20L, await database.ScalarAsync<long>("SELECT count(*) FROM ledger_pending WHERE action = 'TaskAssigned'", deadline));
         Assert.Equal(20L, await database.ScalarAsync<long>($"SELECT assigned FROM task_count_now WHERE town = '{database.Town}'", deadline));
+        await acceptance.StopAsync(deadline);
+    }
+
+    [Fact]
+    public async Task Offers_with_one_key_in_one_batch_give_one_task_and_another_body_is_told_so()
+    {
+        var deadline = Deadline.Usual();
+        await using var database = await postgres.CreateDatabaseAsync(deadline);
+        var parts = new Parts(database);
+        var agent = await parts.SpawnAsync("a", deadline);
+        using var acceptance = parts.Acceptance();
+
+        // Offered before the lanes run, so that they stand in one batch.
+        var offers = Enumerable.Range(0, 60).Select(i => acceptance.AcceptAsync(Parts.Keyed(agent, $"k-{i % 2}", body: i % 10 == 9 ? "b" : "a"), deadline)).ToList();
+        await acceptance.StartAsync(deadline);
+
+        var judged = await Task.WhenAll(offers);
+        Assert.Equal(2, judged.Count(static one => one.Outcome == AcceptOutcome.Accepted));
+        Assert.Equal(6, judged.Count(static one => one.Outcome == AcceptOutcome.KeyReused));
+        Assert.Equal(52, judged.Count(static one => one is { Outcome: AcceptOutcome.Replayed, Status: 201 }));
+        Assert.Equal(2L, await database.ScalarAsync<long>("SELECT count(*) FROM task", deadline));
+        Assert.Equal(2L, await database.ScalarAsync<long>($"SELECT assigned FROM task_count_now WHERE town = '{database.Town}'", deadline));
+        await acceptance.StopAsync(deadline);
+    }
+
+    [Fact]
+    public async Task A_refused_offer_refuses_its_repeats_alike_and_another_call_with_its_key_is_judged_for_itself()
+    {
+        var deadline = Deadline.Usual();
+        await using var database = await postgres.CreateDatabaseAsync(deadline);
+        var parts = new Parts(database);
+        var agent = await parts.SpawnAsync("a", deadline);
+        using var acceptance = parts.Acceptance();
+        var refused = Enumerable.Range(0, 2).Select(_ => acceptance.AcceptAsync(Parts.Keyed(AgentId.New(), "k", body: "a"), deadline)).ToList();
+        var other = acceptance.AcceptAsync(Parts.Keyed(agent, "k", body: "b"), deadline);
+        await acceptance.StartAsync(deadline);
+        Assert.All(await Task.WhenAll(refused), static judged => Assert.Equal(AcceptOutcome.AgentNotFound, judged.Outcome));
+        Assert.Equal(AcceptOutcome.Accepted, (await other).Outcome);
         await acceptance.StopAsync(deadline);
     }
 
@@ -41,7 +79,7 @@ public sealed class AcceptanceTests(PostgresServer postgres) : IClassFixture<Pos
         var agent = await parts.SpawnAsync("a", deadline);
         await database.ExecuteAsync($"UPDATE agent SET control = '{control}'", deadline);
         Assert.Equal(
-            [AcceptOutcome.AgentNotAccepting, AcceptOutcome.AgentNotFound],
+            [new(AcceptOutcome.AgentNotAccepting), new(AcceptOutcome.AgentNotFound)],
             await parts.Tasks.AcceptAsync([Parts.Task(agent), Parts.Task(AgentId.New())], deadline));
         Assert.Equal(0L, await database.ScalarAsync<long>("SELECT count(*) FROM task", deadline));
     }

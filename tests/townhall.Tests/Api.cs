@@ -1,0 +1,101 @@
+using System.Text;
+using System.Text.Json;
+using Townhall.Testing;
+
+namespace Townhall.Api.Tests;
+
+/// <summary>A town of its own, served by as many townhall processes as a test wants, over HTTP.</summary>
+internal sealed class Api : IAsyncDisposable
+{
+    private readonly RedisInstance _redis;
+    private readonly List<ServiceProcess> _replicas = [];
+
+    private Api(TestDatabase database, RedisInstance redis)
+    {
+        Database = database;
+        _redis = redis;
+    }
+
+    public TestDatabase Database { get; }
+
+    public static async Task<Api> StartAsync(PostgresServer postgres, RedisServer redis, CancellationToken deadline, int replicas = 1)
+    {
+        var api = new Api(await postgres.CreateDatabaseAsync(deadline), redis.Instance);
+        for (var i = 0; i < replicas; i++)
+        {
+            await api.AddReplicaAsync(deadline);
+        }
+
+        return api;
+    }
+
+    public async Task AddReplicaAsync(CancellationToken deadline) =>
+        _replicas.Add(await ServiceProcess.StartAsync("services/townhall", Database.Settings(_redis), deadline));
+
+    /// <summary>Kills one at once, as a crash would.</summary>
+    public async Task KillReplicaAsync(int replica, CancellationToken deadline)
+    {
+        await _replicas[replica].Process.KillAsync(deadline);
+        await _replicas[replica].DisposeAsync();
+        _replicas.RemoveAt(replica);
+    }
+
+    public Task<Answer> PostAsync(string path, string json, CancellationToken deadline, string? key = null, int replica = 0) =>
+        PostAsync(path, json, key is null ? [] : [key], deadline, replica);
+
+    public async Task<Answer> PostAsync(string path, string json, string[] keys, CancellationToken deadline, int replica = 0)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(path, UriKind.Relative))
+        {
+            Content = new StringContent(json, Encoding.UTF8, "application/json"),
+        };
+        foreach (var key in keys)
+        {
+            request.Headers.TryAddWithoutValidation("Idempotency-Key", key);
+        }
+
+        return await Answer.ReadAsync(await _replicas[replica].Client.SendAsync(request, deadline), deadline);
+    }
+
+    public async Task<Answer> GetAsync(string path, CancellationToken deadline, int replica = 0) =>
+        await Answer.ReadAsync(await _replicas[replica].Client.GetAsync(new Uri(path, UriKind.Relative), deadline), deadline);
+
+    public async Task<Guid> SpawnAsync(string name, CancellationToken deadline)
+    {
+        var answer = await PostAsync("/v1/agents", $$"""{"name":"{{name}}","cli":"sh"}""", deadline);
+        Assert.Equal(201, answer.Status);
+        return answer.Json.GetProperty("agent_id").GetGuid();
+    }
+
+    public Task<long> CountAsync(string from, CancellationToken deadline) =>
+        Database.ScalarAsync<long>($"SELECT count(*) FROM {from}", deadline);
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var replica in _replicas)
+        {
+            await replica.DisposeAsync();
+        }
+
+        await Database.DisposeAsync();
+    }
+}
+
+/// <summary>One answer, read whole.</summary>
+internal sealed record Answer(int Status, string Text, bool Replayed, string? Location)
+{
+    public JsonElement Json => JsonDocument.Parse(Text).RootElement;
+
+    public string? Code => Json.TryGetProperty("code", out var code) ? code.GetString() : null;
+
+    public static async Task<Answer> ReadAsync(HttpResponseMessage response, CancellationToken deadline)
+    {
+        using (response)
+        {
+            return new(
+                (int)response.StatusCode, await response.Content.ReadAsStringAsync(deadline),
+                response.Headers.TryGetValues("Idempotency-Replayed", out var told) && told.Single() == "true",
+                response.Headers.Location?.ToString());
+        }
+    }
+}
