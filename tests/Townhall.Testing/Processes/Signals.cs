@@ -5,6 +5,7 @@ namespace Townhall.Testing;
 /// <summary>Signals to one process, by its recorded id.</summary>
 public static partial class Signals
 {
+    public const int Interrupt = 2;
     public const int Quit = 3;
     public const int Kill = 9;
     public const int Terminate = 15;

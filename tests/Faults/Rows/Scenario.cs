@@ -1,0 +1,56 @@
+using Townhall.Testing;
+
+namespace Townhall.Faults.Rows;
+
+/// <summary>One row of the fault matrix.</summary>
+/// <param name="Row">Its number, which is permanent.</param>
+/// <param name="Fault">What is done to the town, in words.</param>
+/// <param name="RunAsync">Does it once, and checks.</param>
+/// <param name="Times">Repetitions in the long set, each with a seed of its own.</param>
+/// <param name="Short">Whether the short set runs it, once.</param>
+/// <param name="BoundSecs">Longest one run, s.</param>
+public sealed record Scenario(
+    int Row, string Fault, Func<FaultRun, CancellationToken, Task> RunAsync, int Times, bool Short, int BoundSecs = 90)
+{
+    /// <summary>The usual shape of a scenario: a town, something done to it, and the checks when it is quiet again.</summary>
+    internal static async Task InTownAsync(
+        FaultRun run, TownOptions options, CancellationToken deadline, Func<TownUnderTest, Task> body, double stuckSecs = 40)
+    {
+        await using var town = await TownUnderTest.StartAsync(run, options, deadline);
+        await WatchedAsync(town, run, async () =>
+        {
+            await body(town);
+            await new Checker(town, run).CheckAsync(TimeSpan.FromSeconds(stuckSecs), deadline);
+        });
+    }
+
+    /// <summary>Keeps what the parts wrote when something goes wrong.</summary>
+    internal static async Task WatchedAsync(TownUnderTest town, FaultRun run, Func<Task> body)
+    {
+        try
+        {
+            await body();
+        }
+        catch
+        {
+            var log = run.History.Save($"row{run.Row}-seed{run.Seed}") + ".log";
+            Part[] parts = [town.Townhall, .. town.Dispatchers, .. town.Workers.Where(static one => one.Started)];
+            await File.WriteAllTextAsync(log, string.Join("\n\n", parts.Select(static part => part.Log)));
+            throw;
+        }
+    }
+
+    /// <summary>Lets a fault last for a stated time; not a wait for something to happen.</summary>
+    internal static Task LastAsync(double seconds, CancellationToken deadline) =>
+        Task.Delay(TimeSpan.FromSeconds(seconds), TimeProvider.System, deadline);
+
+    /// <summary>Assigns work until the town takes it, and says how long that took.</summary>
+    internal static async Task<double> TakesWorkAsync(TownUnderTest town, FaultRun run, string agent, CancellationToken deadline)
+    {
+        var from = run.History.Now;
+        await Eventually.Is(
+            async () => (await town.Client.AssignAsync(agent, "sleep 0.01", deadline)).Ending, static ending => ending == Ending.Ok, deadline,
+            "an assignment to be accepted");
+        return run.History.Now - from;
+    }
+}

@@ -1,0 +1,46 @@
+using System.Globalization;
+using System.Text;
+using Townhall.Testing;
+
+namespace Townhall.Faults;
+
+/// <summary>What lives on this machine, by /proc.</summary>
+public static class ProcessTable
+{
+    /// <summary>Processes with <paramref name="mark"/> in their environment, the oldest first. A command has its task's id there.</summary>
+    public static IReadOnlyList<int> Marked(string mark) =>
+        [.. Pids().Where(pid => Signals.Alive(pid) && Read(pid, "environ").Contains(mark, StringComparison.Ordinal))];
+
+    /// <summary>The state's letter, or ' ' where there is no such process.</summary>
+    public static char State(int pid) => Read(pid, "stat") is { Length: > 0 } stat ? stat[stat.LastIndexOf(')') + 2] : ' ';
+
+    /// <summary>Threads, resident KiB and open files of a process.</summary>
+    public static (int Threads, int ResidentKiB, int Files) Size(int pid)
+    {
+        var lines = Read(pid, "status").Split('\n');
+        return (Value("Threads:"), Value("VmRSS:"), Directory.Exists($"/proc/{pid}/fd") ? Directory.GetFiles($"/proc/{pid}/fd").Length : 0);
+
+        int Value(string name) =>
+            lines.FirstOrDefault(line => line.StartsWith(name, StringComparison.Ordinal)) is { } line
+                ? int.Parse(line.Split((char[])[' ', '\t'], StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) : 0;
+    }
+
+    private static IEnumerable<int> Pids() =>
+        Directory.EnumerateDirectories("/proc")
+            .Select(static folder => Path.GetFileName(folder))
+            .Where(static name => name.All(char.IsAsciiDigit))
+            .Select(static name => int.Parse(name, CultureInfo.InvariantCulture))
+            .Order();
+
+    private static string Read(int pid, string file)
+    {
+        try
+        {
+            return Encoding.UTF8.GetString(File.ReadAllBytes($"/proc/{pid}/{file}"));
+        }
+        catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
+        {
+            return "";      // it ended while we looked
+        }
+    }
+}
