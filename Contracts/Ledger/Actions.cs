@@ -4,6 +4,13 @@ namespace Townhall.Contracts.Ledger;
 public static class Actions
 {
     public const string AgentSpawned = "AgentSpawned";
+    public const string AgentChanged = "AgentChanged";
+    public const string AgentPaused = "AgentPaused";
+    public const string AgentResumed = "AgentResumed";
+    public const string AgentKilled = "AgentKilled";
+    public const string AgentRestarted = "AgentRestarted";
+    public const string AgentClosed = "AgentClosed";
+    public const string AgentStopped = "AgentStopped";
     public const string TaskAssigned = "TaskAssigned";
     public const string TaskStarted = "TaskStarted";
     public const string TaskCompleted = "TaskCompleted";
@@ -12,6 +19,8 @@ public static class Actions
     public const string TaskReleased = "TaskReleased";
     public const string TaskCancelRequested = "TaskCancelRequested";
     public const string TaskCancelled = "TaskCancelled";
+    public const string TaskSteered = "TaskSteered";
+    public const string SteeringDelivered = "SteeringDelivered";
     public const string TaskDead = "TaskDead";
     public const string LeaseExpired = "LeaseExpired";
     public const string ResultRefused = "ResultRefused";

@@ -6,6 +6,12 @@ public static class TaskLimits
     /// <summary>UTF-8 bytes of a task's text. Default of every deployment: 256 KiB.</summary>
     public const int DescriptionBytes = 256 * 1024;
 
+    /// <summary>UTF-8 bytes of one steering note: 16 KiB.</summary>
+    public const int SteeringBytes = 16 * 1024;
+
+    /// <summary>UTF-8 bytes of all steering notes of a task together: 256 KiB.</summary>
+    public const int SteeringBytesInAll = 256 * 1024;
+
     /// <summary>Tags of a task.</summary>
     public const int Tags = 32;
 

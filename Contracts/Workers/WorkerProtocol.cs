@@ -56,12 +56,31 @@ public sealed record RenewReply(RenewVerdict[] Leases);
 public sealed record RenewVerdict(Guid TaskId, int Epoch, string Verdict, double LeaseSecs);
 
 /// <summary><c>POST /worker/directives</c>: waits up to <paramref name="WaitMs"/> for something to do beside leasing.</summary>
-public sealed record DirectivesRequest(Guid RequestId, int WaitMs);
+/// <param name="Paused">Tasks whose attempts stand still here because they were told to; what is missing is told again.</param>
+/// <param name="Steered">What became of notes since the last call; what is missing is sent again.</param>
+public sealed record DirectivesRequest(Guid RequestId, int WaitMs, Guid[]? Paused = null, SteeringTaken[]? Steered = null);
+
+/// <param name="Id">The note's <see cref="Directive.NoteId"/>.</param>
+/// <param name="Delivered">False when the attempt had no file left that could take it.</param>
+public sealed record SteeringTaken(long Id, Guid TaskId, int Epoch, bool Delivered);
 
 public sealed record DirectivesReply(Directive[] Directives);
 
 /// <param name="Kind"><c>cancel</c>, <c>kill</c>, <c>pause</c>, <c>resume</c>, <c>steer</c> (text) or <c>drain</c>.</param>
-public sealed record Directive(string Kind, Guid? TaskId, int? Epoch, string? Text);
+/// <param name="NoteId">Of a <c>steer</c>: which note it is; a note that comes twice counts once.</param>
+/// <param name="At">Of a <c>steer</c>: when it was said.</param>
+public sealed record Directive(string Kind, Guid? TaskId, int? Epoch, string? Text, long? NoteId = null, DateTime? At = null);
+
+/// <summary>The words of <see cref="Directive.Kind"/>.</summary>
+public static class DirectiveKinds
+{
+    public const string Cancel = "cancel";
+    public const string Kill = "kill";
+    public const string Pause = "pause";
+    public const string Resume = "resume";
+    public const string Steer = "steer";
+    public const string Drain = "drain";
+}
 
 /// <summary><c>POST /worker/output</c>: more of what attempts printed, in order and without gaps.</summary>
 public sealed record OutputRequest(Guid RequestId, OutputChunk[] Chunks);

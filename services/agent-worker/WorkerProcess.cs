@@ -81,7 +81,7 @@ internal sealed partial class WorkerProcess(
 
         var beside = Task.WhenAll(
             uploads.RunAsync(ended.Token),
-            new DirectivePoll(dispatcher, session, loop.Direct, clock, settings.Random, logger).RunAsync(ended.Token));
+            new DirectivePoll(dispatcher, session, loop.Heeded, loop.Direct, clock, settings.Random, logger).RunAsync(ended.Token));
         Unforeseen.EndsTheProcess(beside);
         var end = await loop.RunAsync();
         LogEnd(end);

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Townhall.Contracts.Workers;
+using Townhall.Dispatcher.Control;
 using Townhall.Dispatcher.Duties;
 using Townhall.Dispatcher.Leases;
 using Townhall.Dispatcher.Output;
@@ -27,6 +28,7 @@ return await Extensions.RunServiceAsync("dispatcher", () =>
     builder.WebHost.ConfigureKestrel(static kestrel => kestrel.Limits.MaxRequestBodySize = 32 * 1024 * 1024);
     builder.AddWorkers();
     builder.AddLeases();
+    builder.AddControl();
     builder.AddSettling();
     builder.AddOutput();
     builder.AddDuties();
@@ -38,6 +40,7 @@ return await Extensions.RunServiceAsync("dispatcher", () =>
     app.MapDefaultEndpoints();
     app.MapWorkers();
     app.MapLeases();
+    app.MapControl();
     app.MapSettling();
     app.MapOutput();
     return app;

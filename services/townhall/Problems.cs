@@ -3,7 +3,7 @@ using Townhall.ServiceDefaults.Problems;
 namespace Townhall.Api;
 
 /// <summary>Every refusal of this service that a client can branch on, as in docs/errors.md.</summary>
-internal static class Problems
+internal static partial class Problems
 {
     public static Refusal TaskNotFound(string id) => new(404, "task_not_found", $"There is no task {CommonRefusals.Printable(id)}.");
 

@@ -3,6 +3,7 @@ using Townhall.Api.Agents;
 using Townhall.Api.Idempotency;
 using Townhall.Api.LedgerPages;
 using Townhall.Api.Output;
+using Townhall.Api.Steering;
 using Townhall.Api.Tasks;
 using Townhall.Api.Town;
 using Townhall.ServiceDefaults.Guards;
@@ -19,6 +20,7 @@ return await Extensions.RunServiceAsync("townhall", () =>
     builder.AddAgents();
     builder.AddTasks();
     builder.AddOutput();
+    builder.AddSteering();
     builder.AddTown();
     builder.AddLedgerPages();
 
@@ -31,7 +33,9 @@ return await Extensions.RunServiceAsync("townhall", () =>
     app.MapDefaultEndpoints();
     app.MapTown();
     app.MapAgents();
+    app.MapAgentControl();
     app.MapTasks();
+    app.MapSteering();
     app.MapOutput();
     app.MapLedgerPages();
     return app;

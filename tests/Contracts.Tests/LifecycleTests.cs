@@ -38,6 +38,15 @@ public sealed class LifecycleTests(PostgresServer postgres) : IClassFixture<Post
     }
 
     [Fact]
+    public async Task The_schema_knows_the_same_moves_of_agents()
+    {
+        var deadline = Deadline.Usual();
+        await using var database = await postgres.CreateDatabaseAsync(deadline);
+        var moves = AgentMoves.All.Select(static move => $"{Lower(move.From)} {Lower(move.On)} {Lower(move.To)}").Order(StringComparer.Ordinal);
+        Assert.Equal(moves, await ReadAsync(database, "SELECT from_control || ' ' || event || ' ' || to_control FROM agent_move", deadline));
+    }
+
+    [Fact]
     public void The_diagram_shows_the_same_moves()
     {
         var diagram = File.ReadAllLines(Path.Combine(Programs.Repository(), "docs", "lifecycles.md"))

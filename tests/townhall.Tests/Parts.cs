@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Townhall.Api.Agents;
+using Townhall.Api.Steering;
 using Townhall.Api.Tasks;
 using Townhall.Contracts.Ids;
 using Townhall.ServiceDefaults.Redis;
@@ -19,8 +20,13 @@ internal sealed class Parts(TestDatabase database) : IServiceProvider
 
     public TaskStore Tasks => new(database.App, Town);
 
-    public Acceptance Acceptance() =>
-        new(Tasks, new Doorbell(new RedisDoor(this, TimeProvider.System, NullLogger<RedisDoor>.Instance), Town));
+    public ControlStore Control => new(database.App, Town);
+
+    public SteeringStore Steering => new(database.App, Town);
+
+    public Doorbell Doorbell => new(new RedisDoor(this, TimeProvider.System, NullLogger<RedisDoor>.Instance), Town);
+
+    public Acceptance Acceptance() => new(Tasks, Doorbell);
 
     public async Task<AgentId> SpawnAsync(string name, CancellationToken deadline, string? nickname = null, string? role = null)
     {

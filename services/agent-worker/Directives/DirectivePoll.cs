@@ -7,7 +7,7 @@ namespace Townhall.Worker.Directives;
 
 /// <summary>Keeps one long poll open for what people decide while work runs.</summary>
 internal sealed partial class DirectivePoll(
-    IDispatcher dispatcher, Session session, Action<Directive> directed, TimeProvider clock, Random random, ILogger logger)
+    IDispatcher dispatcher, Session session, Heeded heeded, Action<Directive> directed, TimeProvider clock, Random random, ILogger logger)
 {
     private const int WaitMs = 25_000;
 
@@ -17,7 +17,7 @@ internal sealed partial class DirectivePoll(
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         var backoff = new Backoff(TimeSpan.FromMilliseconds(200), TimeSpan.FromSeconds(10), clock, random);
-        var request = new DirectivesRequest(Guid.CreateVersion7(), WaitMs);
+        var request = heeded.Ask(WaitMs);
         try
         {
             while (true)
@@ -26,13 +26,14 @@ internal sealed partial class DirectivePoll(
                 {
                     case Answer<DirectivesReply>.Given(var reply):
                         backoff.Reset();
+                        heeded.Heard(request);
                         Array.ForEach(reply.Directives, directed);
                         if (reply.Directives.Length > 0)
                         {
                             await Task.Delay(AfterDirectives, clock, cancellationToken);
                         }
 
-                        request = new DirectivesRequest(Guid.CreateVersion7(), WaitMs);
+                        request = heeded.Ask(WaitMs);
                         break;
                     case Answer<DirectivesReply>.TokenRefused(var status):
                         session.End(status);
@@ -40,7 +41,7 @@ internal sealed partial class DirectivePoll(
                     case Answer<DirectivesReply>.Refused(var status, var detail):
                         LogRefused(status, detail);
                         await backoff.PauseAsync(cancellationToken);
-                        request = new DirectivesRequest(Guid.CreateVersion7(), WaitMs);
+                        request = heeded.Ask(WaitMs);
                         break;
                     default:
                         // The same id again: directives of a lost answer come once more instead of never.

@@ -70,6 +70,9 @@ internal sealed class Attempt : IDisposable
     /// <summary>Where it works, while it does.</summary>
     public AttemptFolders? Folders { get; private set; }
 
+    /// <summary>Notes it was given already: one may come twice. Used by the work loop's turns only.</summary>
+    public HashSet<long> Notes { get; } = [];
+
     public TimeSpan Ran => _clock.GetElapsedTime(StartedAt);
 
     public bool IsFrozen

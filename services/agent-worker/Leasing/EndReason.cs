@@ -9,7 +9,7 @@ internal enum EndReason
     /// <summary>The task was withdrawn: SIGTERM, grace, SIGKILL; settled as cancelled.</summary>
     Cancelled,
 
-    /// <summary>The agent was killed: SIGKILL; settled as cancelled.</summary>
+    /// <summary>The agent was killed: SIGKILL; settled as released, so that its task can be given to another agent.</summary>
     Killed,
 
     /// <summary>The worker stops: SIGKILL, since grace was given before; settled as released.</summary>

@@ -4,6 +4,7 @@ using Townhall.Worker.Drain;
 using Townhall.Worker.Lifetime;
 using Townhall.Worker.Runtimes;
 using Townhall.Worker.Runtimes.Command;
+using Townhall.Worker.Sandbox;
 
 namespace Townhall.Worker.Leasing;
 
@@ -94,7 +95,7 @@ internal sealed partial class WorkLoop
 
     private void Apply(Directive directive)
     {
-        if (directive.Kind == "drain")
+        if (directive.Kind == DirectiveKinds.Drain)
         {
             _drain.ToldToDrain();
             return;
@@ -103,30 +104,53 @@ internal sealed partial class WorkLoop
         foreach (var attempt in _held.Values.Where(attempt =>
             attempt.Lease.TaskId == directive.TaskId && attempt.Lease.Epoch == (directive.Epoch ?? attempt.Lease.Epoch) && !attempt.IsFinished))
         {
-            LogDirected(directive.Kind, attempt.Lease.TaskId, attempt.Lease.Epoch);
             switch (directive.Kind)
             {
-                case "cancel":
-                    attempt.End(EndReason.Cancelled);
+                case DirectiveKinds.Cancel:
+                    End(attempt, EndReason.Cancelled, directive.Kind);
                     break;
-                case "kill":
-                    attempt.End(EndReason.Killed);
+                case DirectiveKinds.Kill:
+                    End(attempt, EndReason.Killed, directive.Kind);
                     break;
-                case "pause":
-                    attempt.Pause(true);
+                case DirectiveKinds.Pause or DirectiveKinds.Resume:
+                    LogDirected(directive.Kind, attempt.Lease.TaskId, attempt.Lease.Epoch);
+                    attempt.Pause(directive.Kind == DirectiveKinds.Pause);
+                    Heeded.Paused(attempt.Key, directive.Kind == DirectiveKinds.Pause);
                     break;
-                case "resume":
-                    attempt.Pause(false);
-                    break;
-                case "steer" when attempt.Folders is { } folders && directive.Text is { } text:
-                    if (!ExchangeFiles.AppendSteer(folders, text))
-                    {
-                        LogNotSteered(attempt.Lease.TaskId);
-                    }
-
+                // Before it has its folders it cannot take notes; they come again.
+                case DirectiveKinds.Steer when attempt.Folders is { } folders && directive is { Text: { } text, NoteId: { } note }:
+                    Steer(attempt, folders, note, directive.At, text);
                     break;
             }
         }
+    }
+
+    private void End(Attempt attempt, EndReason reason, string kind)
+    {
+        // Directives come again until they had their effect; once is worth a line.
+        if (attempt.Reason < reason)
+        {
+            LogDirected(kind, attempt.Lease.TaskId, attempt.Lease.Epoch);
+        }
+
+        attempt.End(reason);
+    }
+
+    private void Steer(Attempt attempt, AttemptFolders folders, long note, DateTime? at, string text)
+    {
+        var delivered = true;
+        if (attempt.Notes.Add(note))
+        {
+            LogDirected(DirectiveKinds.Steer, attempt.Lease.TaskId, attempt.Lease.Epoch);
+            delivered = ExchangeFiles.AppendNote(folders, note, at, text);
+            if (!delivered)
+            {
+                attempt.Notes.Remove(note);
+                LogNotSteered(attempt.Lease.TaskId);
+            }
+        }
+
+        Heeded.Steered(new(note, attempt.Lease.TaskId, attempt.Lease.Epoch, delivered));
     }
 
     [LoggerMessage(LogLevel.Information, "Told to {Kind} {TaskId} attempt {Epoch}")]

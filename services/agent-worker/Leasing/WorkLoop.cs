@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using Townhall.Contracts.Tasks;
 using Townhall.Contracts.Workers;
+using Townhall.Worker.Directives;
 using Townhall.Worker.Drain;
 using Townhall.Worker.Lifetime;
 using Townhall.Worker.Protocol;
@@ -55,6 +56,9 @@ internal sealed partial class WorkLoop : IDisposable
         _settles = new SettleQueue(dispatcher, session, leases => Post(() => Settled(leases)), clock, settings.Random, logger);
         _renewNotBefore = clock.GetTimestamp();
     }
+
+    /// <summary>What was done about directives.</summary>
+    public Heeded Heeded { get; } = new();
 
     /// <summary>Works until the session is over, this worker is drained, or it was told to stop.</summary>
     public async Task<SessionEnd> RunAsync()
@@ -243,6 +247,7 @@ internal sealed partial class WorkLoop : IDisposable
     {
         if (_held.Remove(key, out var attempt))
         {
+            Heeded.Paused(key, false);
             attempt.Dispose();
         }
     }

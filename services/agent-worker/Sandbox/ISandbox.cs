@@ -12,7 +12,7 @@ internal sealed record AttemptFolders(string Work, string Exchange)
 
     public string Result => Path.Combine(Exchange, "result");
 
-    public string Steer => Path.Combine(Exchange, "steer");
+    public string Steer => Path.Combine(Exchange, "steering");
 }
 
 /// <summary>How a command is started: the whole argument vector, and where the starting process stands.</summary>

@@ -13,19 +13,17 @@ internal static class LeaseEndpoints
     public static void AddLeases(this IHostApplicationBuilder builder)
     {
         builder.Services.AddSingleton<LeaseStore>().AddSingleton<IClaimStore>(static services => services.GetRequiredService<LeaseStore>())
-            .AddSingleton<ReadyAgents>().AddSingleton<LeasePump>().AddSingleton<ControlBell>();
+            .AddSingleton<ReadyAgents>().AddSingleton<LeasePump>();
         builder.Services.AddHostedService(static services => services.GetRequiredService<LeasePump>());
     }
 
     public static void MapLeases(this WebApplication app)
     {
-        // Before the host starts: they must hear the doorbell from the beginning.
-        app.Services.GetRequiredService<ControlBell>();
+        // Before the host starts: it must hear the doorbell from the beginning.
         app.Services.GetRequiredService<LeasePump>().Listen();
         var worker = app.MapGroup("/worker").AddEndpointFilter<WorkerFilter>();
         worker.MapPost("/lease", Lease).LongRunning();
         worker.MapPost("/renew", Renew);
-        worker.MapPost("/directives", Directives).LongRunning();
     }
 
     internal static async Task<Results<Ok<LeaseReply>, Refusal>> Lease(
@@ -54,30 +52,7 @@ internal static class LeaseEndpoints
             : TypedResults.Ok(new RenewReply(
                 request.Leases.Length == 0 ? [] : await leases.RenewAsync(WorkerFilter.Of(context).Id, request.Leases, cancellationToken)));
 
-    internal static async Task<Ok<DirectivesReply>> Directives(
-        HttpContext context, DirectivesRequest request, LeaseStore leases, ControlBell bell, TownSettings town, TimeProvider clock,
-        CancellationToken cancellationToken)
-    {
-        var worker = WorkerFilter.Of(context);
-        var ring = bell.NextRing();
-        var directives = await leases.CancelsAsync(worker.Id, cancellationToken);
-        if (directives.Length == 0)
-        {
-            try
-            {
-                await ring.WaitAsync(Bounded(Math.Max(0, request.WaitMs), town), clock, cancellationToken);
-                directives = await leases.CancelsAsync(worker.Id, cancellationToken);
-            }
-            catch (TimeoutException)
-            {
-                // Nothing to do: the worker asks again.
-            }
-        }
-
-        return TypedResults.Ok(new DirectivesReply(directives));
-    }
-
     /// <summary>A third of a lease at most: an open call is also how a worker shows that it lives.</summary>
-    private static TimeSpan Bounded(int waitMs, TownSettings town) => TimeSpan.FromMilliseconds(
+    internal static TimeSpan Bounded(int waitMs, TownSettings town) => TimeSpan.FromMilliseconds(
         Math.Min(waitMs, Math.Min(10_000, town.LeaseOf("").TotalMilliseconds / 3)));
 }

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Npgsql;
 using Townhall.Contracts.Ids;
 using Townhall.Contracts.Workers;
+using Townhall.Dispatcher.Control;
 using Townhall.ServiceDefaults.Settings;
 
 namespace Townhall.Dispatcher.Leases;
@@ -15,7 +16,7 @@ internal sealed class LeaseStore(NpgsqlDataSource database, TownSettings town) :
 {
     // What a lease carries, in the order Read expects; `a` is the agent, `t` the leased row.
     private const string LeaseColumns =
-        "t.id, t.attempt, t.lease_token, a.id, a.name, a.runtime, a.cli, t.description, t.timeout_secs, a.trust_level, a.grants::text";
+        "t.id, t.attempt, t.lease_token, a.id, a.name, a.runtime, a.cli, t.description, t.timeout_secs, a.trust_level, a.grants::text, t.steered";
 
     private const string ClaimText = """
         WITH taker AS MATERIALIZED (
@@ -72,7 +73,7 @@ internal sealed class LeaseStore(NpgsqlDataSource database, TownSettings town) :
             FROM (SELECT * FROM judged WHERE blocked IS NULL ORDER BY nth, turn LIMIT (SELECT greatest(starts, 0) FROM room)) p
             WHERE t.id = p.id AND t.state = 'assigned' AND t.due
             RETURNING t.id, t.attempt, t.lease_token, t.agent_id, p.name, p.runtime, p.cli, t.description, t.timeout_secs,
-                      p.trust_level, p.grants, t.concurrency_key, t.rate_key
+                      p.trust_level, p.grants, t.concurrency_key, t.rate_key, t.steered
         ), parked AS (
             UPDATE task t SET due = false, parked = j.blocked, parked_at = now()
             FROM judged j WHERE j.blocked IS NOT NULL AND t.id = j.id
@@ -101,14 +102,14 @@ internal sealed class LeaseStore(NpgsqlDataSource database, TownSettings town) :
             FROM leased WHERE runtime <> 'noop'
         )
         SELECT NULL::bigint, NULL::int, id, attempt, lease_token, agent_id, name, runtime, cli, description, timeout_secs,
-               trust_level, grants::text, NULL::int, NULL::int, NULL::bigint
+               trust_level, grants::text, NULL::int, NULL::int, NULL::bigint, steered
         FROM leased
         UNION ALL
         SELECT count(*), min(free), NULL, coalesce((SELECT w.weight FROM tenant w WHERE w.town = $9 AND w.name = tenant), 1), NULL,
-               agent_id, tenant, NULL, NULL, NULL, NULL, NULL, NULL, min(weight), min(max_concurrency), count(blocked)
+               agent_id, tenant, NULL, NULL, NULL, NULL, NULL, NULL, min(weight), min(max_concurrency), count(blocked), NULL
         FROM judged GROUP BY agent_id, tenant
         UNION ALL
-        SELECT 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+        SELECT 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
         FROM room WHERE starts <= 0 AND EXISTS (SELECT FROM judged)
         """;
 
@@ -142,27 +143,31 @@ internal sealed class LeaseStore(NpgsqlDataSource database, TownSettings town) :
         var seen = new Dictionary<Guid, (long Found, long Blocked, int Free, Share Share)>(turns.Length);
         var taken = new Dictionary<Guid, int>(turns.Length);
         var full = false;
-        await using var row = await batch.ExecuteReaderAsync(cancellationToken);
-        await row.NextResultAsync(cancellationToken);
-        while (await row.ReadAsync(cancellationToken))
+        var steered = new List<Lease>();
+        await using (var row = await batch.ExecuteReaderAsync(cancellationToken))
         {
-            if (row.IsDBNull(0))
+            await row.NextResultAsync(cancellationToken);
+            while (await row.ReadAsync(cancellationToken))
             {
-                var lease = Read(row, 2);
-                leases.Add(lease);
-                taken[lease.AgentId] = taken.GetValueOrDefault(lease.AgentId) + 1;
-            }
-            else if (row.IsDBNull(5))
-            {
-                full = true;
-            }
-            else
-            {
-                seen[row.GetGuid(5)] = (row.GetInt64(0), row.GetInt64(15), row.GetInt32(1),
-                    new(row.GetString(6), row.GetInt32(3), row.GetInt32(13), row.GetInt32(14)));
+                if (row.IsDBNull(0))
+                {
+                    var lease = Read(row, 2, 16, steered);
+                    leases.Add(lease);
+                    taken[lease.AgentId] = taken.GetValueOrDefault(lease.AgentId) + 1;
+                }
+                else if (row.IsDBNull(5))
+                {
+                    full = true;
+                }
+                else
+                {
+                    seen[row.GetGuid(5)] = (row.GetInt64(0), row.GetInt64(15), row.GetInt32(1),
+                        new(row.GetString(6), row.GetInt32(3), row.GetInt32(13), row.GetInt32(14)));
+                }
             }
         }
 
+        await AddNotesAsync(leases, steered, cancellationToken);
         return new(leases, [.. turns.Select(turn => Judge(turn.Agent))], full);
 
         // More may be there when the look was cut short by its bound, or when others' turns came first.
@@ -182,12 +187,16 @@ internal sealed class LeaseStore(NpgsqlDataSource database, TownSettings town) :
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = worker.Value });
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = request });
         var leases = new List<Lease>();
-        await using var row = await command.ExecuteReaderAsync(cancellationToken);
-        while (await row.ReadAsync(cancellationToken))
+        var steered = new List<Lease>();
+        await using (var row = await command.ExecuteReaderAsync(cancellationToken))
         {
-            leases.Add(Read(row, 0));
+            while (await row.ReadAsync(cancellationToken))
+            {
+                leases.Add(Read(row, 0, 11, steered));
+            }
         }
 
+        await AddNotesAsync(leases, steered, cancellationToken);
         return [.. leases];
     }
 
@@ -226,25 +235,21 @@ internal sealed class LeaseStore(NpgsqlDataSource database, TownSettings town) :
             : new RenewVerdict(lease.TaskId, lease.Epoch, Verdicts.Lost, 0));
     }
 
-    /// <summary>Running tasks of this worker that somebody withdrew.</summary>
-    public async Task<Directive[]> CancelsAsync(WorkerId worker, CancellationToken cancellationToken)
+    private Task AddNotesAsync(List<Lease> leases, List<Lease> steered, CancellationToken cancellationToken) =>
+        steered is [] ? Task.CompletedTask : SteeredPrompts.AddAsync(database, town.Name, leases, steered, cancellationToken);
+
+    private Lease Read(NpgsqlDataReader row, int at, int steeredAt, List<Lease> steered)
     {
-        await using var command = database.CreateCommand(
-            "SELECT id, attempt FROM task WHERE lease_worker = $1 AND state = 'running' AND cancel_requested_at IS NOT NULL");
-        command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = worker.Value });
-        var cancels = new List<Directive>();
-        await using var row = await command.ExecuteReaderAsync(cancellationToken);
-        while (await row.ReadAsync(cancellationToken))
+        var lease = new Lease(
+            row.GetGuid(at), row.GetInt32(at + 1), row.GetGuid(at + 2), row.GetGuid(at + 3), row.GetString(at + 4),
+            row.GetString(at + 5), row.GetString(at + 6), row.GetString(at + 7), town.LeaseOf(row.GetString(at + 5)).TotalSeconds,
+            row.IsDBNull(at + 8) ? null : row.GetDouble(at + 8), row.GetString(at + 9),
+            JsonSerializer.Deserialize(row.GetString(at + 10), WorkerJson.Default.AgentGrant) ?? AgentGrant.None);
+        if (row.GetBoolean(steeredAt))
         {
-            cancels.Add(new(Verdicts.Cancel, row.GetGuid(0), row.GetInt32(1), Text: null));
+            steered.Add(lease);
         }
 
-        return [.. cancels];
+        return lease;
     }
-
-    private Lease Read(NpgsqlDataReader row, int at) => new(
-        row.GetGuid(at), row.GetInt32(at + 1), row.GetGuid(at + 2), row.GetGuid(at + 3), row.GetString(at + 4),
-        row.GetString(at + 5), row.GetString(at + 6), row.GetString(at + 7), town.LeaseOf(row.GetString(at + 5)).TotalSeconds,
-        row.IsDBNull(at + 8) ? null : row.GetDouble(at + 8), row.GetString(at + 9),
-        JsonSerializer.Deserialize(row.GetString(at + 10), WorkerJson.Default.AgentGrant) ?? AgentGrant.None);
 }

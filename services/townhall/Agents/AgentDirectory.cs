@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
+using Townhall.Api.Text;
 using Townhall.Contracts.Ids;
+using Townhall.ServiceDefaults.Problems;
 
 namespace Townhall.Api.Agents;
 
@@ -25,6 +27,22 @@ internal sealed class AgentDirectory(AgentStore agents)
 
     public ValueTask<AgentReference> ResolveAsync(string reference, CancellationToken cancellationToken) =>
         _known.TryGetValue(reference, out var known) ? new(known) : new(AskAsync(reference, cancellationToken));
+
+    /// <summary>The one agent that is meant, or why there is not exactly one.</summary>
+    public async ValueTask<(AgentId Id, Refusal? Refusal)> OneAsync(string reference, CancellationToken cancellationToken)
+    {
+        if (PlainText.Fault("agent", reference, 256, lines: false) is { } fault)
+        {
+            return (default, Problems.BadQuery(fault));
+        }
+
+        return await ResolveAsync(reference, cancellationToken) switch
+        {
+            AgentReference.One one => (one.Id, null),
+            AgentReference.Several => (default, Problems.AgentAmbiguous(reference)),
+            _ => (default, Problems.AgentNotFound(reference)),
+        };
+    }
 
     public void Forget(string reference) => _known.TryRemove(reference, out _);
 

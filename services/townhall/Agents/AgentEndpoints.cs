@@ -12,7 +12,7 @@ internal static class AgentEndpoints
     private const int PageMost = 1000;
 
     public static void AddAgents(this IHostApplicationBuilder builder) =>
-        builder.Services.AddSingleton<AgentStore>().AddSingleton<AgentDirectory>();
+        builder.Services.AddSingleton<AgentStore>().AddSingleton<ControlStore>().AddSingleton<AgentDirectory>();
 
     public static void MapAgents(this IEndpointRouteBuilder routes)
     {

@@ -24,8 +24,8 @@ internal sealed class AgentStore(NpgsqlDataSource database, TownSettings town)
         await using var command = new NpgsqlCommand("""
             WITH made AS (
                 INSERT INTO agent (id, town, name, nickname, role_id, parent_agent_id, cli, runtime, grants,
-                                   max_concurrency, max_attempts, timeout_secs)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, $11, $12)
+                                   max_concurrency, max_attempts, timeout_secs, tenant, weight)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, $11, $12, $14, $15)
                 ON CONFLICT DO NOTHING
                 RETURNING id, name, cli
             )
@@ -46,6 +46,8 @@ internal sealed class AgentStore(NpgsqlDataSource database, TownSettings town)
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = agent.MaxAttempts ?? 1 });
         command.Parameters.Add(new NpgsqlParameter<double?> { TypedValue = agent.TimeoutSecs });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = actor });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = agent.Tenant ?? "default" });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = agent.Weight ?? 1 });
         return await command.ExecuteNonQueryAsync(cancellationToken) == 1;
     }
 
@@ -81,14 +83,22 @@ internal sealed class AgentStore(NpgsqlDataSource database, TownSettings town)
     }
 
     /// <summary>Agents behind <paramref name="after"/> in order of id, with what they do right now.</summary>
-    public async Task<IReadOnlyList<AgentView>> ListAsync(Guid after, int most, CancellationToken cancellationToken)
+    public Task<IReadOnlyList<AgentView>> ListAsync(Guid after, int most, CancellationToken cancellationToken) =>
+        ReadAsync("a.id > $2", after, most, cancellationToken);
+
+    /// <summary>One agent, with what it does right now; null when there is none.</summary>
+    public async Task<AgentView?> FindAsync(AgentId id, CancellationToken cancellationToken) =>
+        await ReadAsync("a.id = $2", id.Value, 1, cancellationToken) is [var agent] ? agent : null;
+
+    private async Task<IReadOnlyList<AgentView>> ReadAsync(string which, Guid id, int most, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand("""
+        await using var command = database.CreateCommand($"""
             SELECT a.id, a.name, a.nickname, a.role_id, a.parent_agent_id, a.spawn_mode, a.cli,
                    initcap(agent_state(a.control, a.running, waits.some > 0, a.last_active_at IS NOT NULL,
                        $4::interval = interval '0' OR now() - coalesce(a.last_active_at, a.created_at) < $4)) AS state,
                    a.runtime, a.trust_level, a.max_concurrency, a.running, a.rounds_completed, a.tasks_completed,
-                   waits.some, scope.description, a.created_at, a.last_active_at
+                   waits.some, scope.description, a.created_at, a.last_active_at,
+                   a.max_attempts, a.timeout_secs, a.tenant, a.weight, a.frozen
             FROM agent a
             CROSS JOIN LATERAL (
                 SELECT count(*) AS some
@@ -96,12 +106,12 @@ internal sealed class AgentStore(NpgsqlDataSource database, TownSettings town)
             LEFT JOIN LATERAL (
                 SELECT left(t.description, 200) AS description
                 FROM task t WHERE a.running > 0 AND t.agent_id = a.id AND t.state = 'running' LIMIT 1) scope ON true
-            WHERE a.town = $1 AND a.id > $2
+            WHERE a.town = $1 AND {which}
             ORDER BY a.id
             LIMIT $3
             """);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
-        command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = after });
+        command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = id });
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = most });
         command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = town.IdleTimeout });
         var agents = new List<AgentView>();
@@ -126,7 +136,8 @@ internal sealed class AgentStore(NpgsqlDataSource database, TownSettings town)
         row.GetGuid(0), row.GetString(1), Text(row, 2), Text(row, 3), row.IsDBNull(4) ? null : row.GetGuid(4), row.GetString(5),
         row.GetString(6), row.GetString(7), row.GetString(8), row.GetString(9), row.GetInt32(10), row.GetInt32(11),
         row.GetInt64(12), row.GetInt64(13), row.GetInt64(14), 0, Text(row, 15), row.GetDateTime(16),
-        row.IsDBNull(17) ? null : row.GetDateTime(17));
+        row.IsDBNull(17) ? null : row.GetDateTime(17), row.GetInt32(18), row.IsDBNull(19) ? null : row.GetDouble(19), row.GetString(20),
+        row.GetInt32(21), row.GetBoolean(22));
 
     private static string? Text(NpgsqlDataReader row, int column) => row.IsDBNull(column) ? null : row.GetString(column);
 }

@@ -10,19 +10,19 @@ namespace Townhall.Api.Agents;
 /// <param name="MaxConcurrency">Tasks at once, 1 to 1024; default 1.</param>
 /// <param name="MaxAttempts">Attempts of a failing task, 1 to 100; default 1, because coding agents have side effects.</param>
 /// <param name="TimeoutSecs">Longest attempt; default none.</param>
+/// <param name="Tenant">Whose turns its turns are, at most 128 bytes; default <c>default</c>.</param>
+/// <param name="Weight">Its share of turns among its tenant's agents, 1 to 100; default 1.</param>
 /// <param name="Grant">What its commands may touch; default: the network, and the town's root to read.</param>
 internal sealed record NewAgent(
     string? Name, string? Cli = null, string? RoleId = null, string? Nickname = null, Guid? ParentAgentId = null,
-    int? MaxConcurrency = null, int? MaxAttempts = null, double? TimeoutSecs = null, NewGrant? Grant = null)
+    int? MaxConcurrency = null, int? MaxAttempts = null, double? TimeoutSecs = null, NewGrant? Grant = null, string? Tenant = null, int? Weight = null)
 {
     public Refusal? Fault() =>
         NameFault(Name)
         ?? Text("cli", Cli, 4096)
         ?? Text("role_id", RoleId, 128)
         ?? Text("nickname", Nickname, 128)
-        ?? (MaxConcurrency is < 1 or > 1024 ? Problems.Invalid("max_concurrency must be 1 to 1024.") : null)
-        ?? (MaxAttempts is < 1 or > 100 ? Problems.Invalid("max_attempts must be 1 to 100.") : null)
-        ?? (TimeoutSecs is <= 0 or > 86_400 ? Problems.Invalid("timeout_secs must be more than 0 and at most 86400.") : null)
+        ?? AgentBounds.Fault(MaxConcurrency, MaxAttempts, TimeoutSecs, Weight, Tenant)
         ?? Grant?.Fault();
 
     public AgentGrant GrantOf(string root) => new(
@@ -83,9 +83,11 @@ internal static partial class AgentNames
 internal sealed record SpawnedAgent(Guid AgentId, string Name, string Cli, string? RoleId, string? Nickname, Guid? ParentAgentId, string State);
 
 /// <summary>An agent as people see it. <c>state</c> is PascalCase here, as the contract says.</summary>
+/// <param name="Frozen">Paused, and what it runs stands still.</param>
 internal sealed record AgentView(
     Guid Id, string Name, string? Nickname, string? RoleId, Guid? ParentAgentId, string SpawnMode, string Cli, string State,
     string Runtime, string TrustLevel, int MaxConcurrency, int Running, long RoundsCompleted, long TasksCompleted,
-    long InboxLen, long UrgentLen, string? CurrentScope, DateTime CreatedAt, DateTime? LastActiveAt);
+    long InboxLen, long UrgentLen, string? CurrentScope, DateTime CreatedAt, DateTime? LastActiveAt,
+    int MaxAttempts, double? TimeoutSecs, string Tenant, int Weight, bool Frozen);
 
 internal sealed record AgentListView(IReadOnlyList<AgentView> Agents, int Count, string? NextCursor);

@@ -191,10 +191,40 @@ public abstract class CommandResultTests(RunningWorker host)
     [Fact]
     public async Task A_note_of_a_person_reaches_the_command_by_its_steering_file()
     {
-        var lease = _dispatcher.Enqueue("sh", "echo ready; while ! grep -q left \"$TOWNHALL_STEER_FILE\"; do sleep 0.02; done; cat \"$TOWNHALL_STEER_FILE\"");
+        var lease = _dispatcher.Enqueue("sh", "echo ready; while ! grep -q stop \"$TOWNHALL_STEERING_FILE\"; do sleep 0.02; done; cat \"$TOWNHALL_STEERING_FILE\"");
         await Eventually.TrueAsync(() => _dispatcher.OutputOf(lease) == "ready\n", () => _dispatcher.OutputOf(lease));
-        _dispatcher.Direct(new("steer", lease.TaskId, 1, "turn left"));
-        Assert.Equal("ready\nturn left\n", (await _dispatcher.ResultOfAsync(lease)).Result);
+        var at = new DateTime(2026, 1, 2, 3, 4, 5, DateTimeKind.Utc);
+        // A note whose acknowledgement was lost comes twice.
+        foreach (var (id, text) in ((long, string)[])[(7, "turn left"), (7, "turn left"), (8, "and \"then\"\nstop")])
+        {
+            _dispatcher.Direct(new("steer", lease.TaskId, 1, text, id, at));
+        }
+
+        Assert.Equal(
+            "ready\n{\"id\":7,\"at\":\"2026-01-02T03:04:05Z\",\"text\":\"turn left\"}\n"
+            + "{\"id\":8,\"at\":\"2026-01-02T03:04:05Z\",\"text\":\"and \\u0022then\\u0022\\nstop\"}\n",
+            (await _dispatcher.ResultOfAsync(lease)).Result);
+        await Eventually.TrueAsync(
+            () => _dispatcher.DirectiveCalls.SelectMany(static call => call.Steered ?? []).Where(taken => taken.TaskId == lease.TaskId)
+                .Select(static taken => (taken.Id, taken.Epoch, taken.Delivered)).Distinct().Order()
+                .SequenceEqual([(7L, 1, true), (8L, 1, true)]),
+            () => "not acknowledged");
+    }
+
+    [Fact]
+    public async Task A_note_that_the_command_has_no_file_for_is_said_to_be_undelivered()
+    {
+        var gate = Path.Combine(host.Scratch.Shared("gates"), Guid.NewGuid().ToString("N"));
+        var lease = _dispatcher.Enqueue(
+            "sh", $"rm \"$TOWNHALL_STEERING_FILE\"; echo ready; while [ ! -e {gate} ]; do sleep 0.02; done",
+            grant: new("none", [Path.GetDirectoryName(gate)!], [], null));
+        await Eventually.TrueAsync(() => _dispatcher.OutputOf(lease) == "ready\n", () => _dispatcher.OutputOf(lease));
+        _dispatcher.Direct(new("steer", lease.TaskId, 1, "turn left", 9, null));
+        await Eventually.TrueAsync(
+            () => _dispatcher.DirectiveCalls.SelectMany(static call => call.Steered ?? []).Contains(new(9, lease.TaskId, 1, Delivered: false)),
+            () => "not said");
+        await File.WriteAllTextAsync(gate, "");
+        Assert.Equal("completed", (await _dispatcher.ResultOfAsync(lease)).Outcome);
     }
 
     [Fact]
@@ -206,7 +236,7 @@ public abstract class CommandResultTests(RunningWorker host)
             [
                 "HOME", "LANG", "PATH", "PWD", "SCARAB_AGENT_ID", "SCARAB_TASK", "TERM", "TINYTOWN_AGENT_ID", "TINYTOWN_AGENT_NAME", "TMPDIR",
                 "TOWNHALL_AGENT_ID", "TOWNHALL_AGENT_NAME", "TOWNHALL_ATTEMPT", "TOWNHALL_PROMPT_FILE", "TOWNHALL_RESULT_FILE",
-                "TOWNHALL_STEER_FILE", "TOWNHALL_TASK_ID",
+                "TOWNHALL_STEERING_FILE", "TOWNHALL_TASK_ID",
             ],
             names);
         Assert.DoesNotContain("canary", result.Result, StringComparison.Ordinal);

@@ -52,6 +52,8 @@ internal sealed class FakeDispatcher : IAsyncDisposable
 
     public ConcurrentQueue<RenewRequest> RenewCalls { get; } = [];
 
+    public ConcurrentQueue<DirectivesRequest> DirectiveCalls { get; } = [];
+
     public ConcurrentQueue<SettleRequest> SettleCalls { get; } = [];
 
     public ConcurrentQueue<OutputRequest> OutputCalls { get; } = [];
@@ -146,6 +148,7 @@ internal sealed class FakeDispatcher : IAsyncDisposable
         });
         Post("directives", WorkerJson.Default.DirectivesRequest, WorkerJson.Default.DirectivesReply, static call => call.RequestId, async (call, aborted) =>
         {
+            DirectiveCalls.Enqueue(call);
             await WaitAsync(() => !_directives.IsEmpty, call.WaitMs, aborted);
             List<Directive> taken = [];
             while (_directives.TryDequeue(out var directive))

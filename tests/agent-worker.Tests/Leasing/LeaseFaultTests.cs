@@ -124,7 +124,7 @@ public sealed class LeaseFaultTests
         await Eventually.TrueAsync(() => dispatcher.OutputOf(lease) == "started\n", () => worker.Log);
         dispatcher.Direct(new(kind, lease.TaskId, 1, null));
         var result = await dispatcher.ResultOfAsync(lease);
-        Assert.Equal(("cancelled", goodbye), (result.Outcome, dispatcher.OutputOf(lease).Contains("goodbye", StringComparison.Ordinal)));
+        Assert.Equal((goodbye ? "cancelled" : "released", goodbye), (result.Outcome, dispatcher.OutputOf(lease).Contains("goodbye", StringComparison.Ordinal)));
         Assert.Empty(Sleeps.With(sleep));
     }
 
@@ -139,12 +139,60 @@ public sealed class LeaseFaultTests
         await Sleeps.AppearAsync(sleep, 2, worker.Log);
         dispatcher.Direct(new("pause", lease.TaskId, 1, null));
         await Sleeps.AreAllAsync(sleep, 'T');
+        await SaysPausedAsync(lease.TaskId);
         dispatcher.Direct(new("resume", lease.TaskId, 1, null));
         await Sleeps.AreAllAsync(sleep, 'S');
+        await SaysPausedAsync();
         dispatcher.Direct(new("pause", lease.TaskId, null, null));
         await Sleeps.AreAllAsync(sleep, 'T');
         dispatcher.Direct(new("cancel", lease.TaskId, null, null));
         Assert.Equal("cancelled", (await dispatcher.ResultOfAsync(lease)).Outcome);
+        Assert.Empty(Sleeps.With(sleep));
+
+        // A poll is open already when something changes; the next one, which any directive brings about, says it.
+        async Task SaysPausedAsync(params Guid[] tasks)
+        {
+            await Eventually.TrueAsync(
+                () =>
+                {
+                    dispatcher.Direct(new("nothing", null, null, null));
+                    return (dispatcher.DirectiveCalls.Last().Paused ?? []).SequenceEqual(tasks);
+                },
+                () => $"not said: {string.Join(',', tasks)}");
+        }
+    }
+
+    [Fact]
+    public async Task A_paused_attempt_keeps_its_lease_and_its_timeout_goes_on()
+    {
+        await using var dispatcher = await FakeDispatcher.StartAsync();
+        using var scratch = new Scratch();
+        dispatcher.LeaseSecs = 0.9;
+        await using var worker = WorkerUnderTest.Start(dispatcher, scratch);
+        var sleep = Sleeps.UniqueSleep();
+        var lease = dispatcher.Enqueue("sh", $"sleep {sleep} & sleep {sleep}", timeoutSecs: 3);
+        await Sleeps.AppearAsync(sleep, 2, worker.Log);
+        dispatcher.Direct(new("pause", lease.TaskId, 1, null));
+        await Sleeps.AreAllAsync(sleep, 'T');
+        var renewed = dispatcher.RenewCalls.Count;
+        Assert.Equal("timed_out", (await dispatcher.ResultOfAsync(lease)).FailureCode);
+        Assert.True(dispatcher.RenewCalls.Count > renewed + 2, $"{dispatcher.RenewCalls.Count - renewed} renewals while it stood still");
+        Assert.Empty(Sleeps.With(sleep));
+    }
+
+    [Fact]
+    public async Task A_paused_attempt_can_be_killed()
+    {
+        await using var dispatcher = await FakeDispatcher.StartAsync();
+        using var scratch = new Scratch();
+        await using var worker = WorkerUnderTest.Start(dispatcher, scratch);
+        var sleep = Sleeps.UniqueSleep();
+        var lease = dispatcher.Enqueue("sh", $"sleep {sleep} & sleep {sleep}");
+        await Sleeps.AppearAsync(sleep, 2, worker.Log);
+        dispatcher.Direct(new("pause", lease.TaskId, 1, null));
+        await Sleeps.AreAllAsync(sleep, 'T');
+        dispatcher.Direct(new("kill", lease.TaskId, 1, null));
+        Assert.Equal("released", (await dispatcher.ResultOfAsync(lease)).Outcome);
         Assert.Empty(Sleeps.With(sleep));
     }
 

@@ -30,7 +30,7 @@ internal static class CommandEnvironment
             new("TOWNHALL_AGENT_NAME", Plain(lease.AgentName)),
             new("TOWNHALL_PROMPT_FILE", seen.Prompt),
             new("TOWNHALL_RESULT_FILE", seen.Result),
-            new("TOWNHALL_STEER_FILE", seen.Steer),
+            new("TOWNHALL_STEERING_FILE", seen.Steer),
 
             // The names that agents of earlier systems look for.
             new("TINYTOWN_AGENT_ID", Text(lease.AgentId)),

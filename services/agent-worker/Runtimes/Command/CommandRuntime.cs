@@ -177,7 +177,7 @@ internal sealed partial class CommandRuntime(CommandHost host, OutputUploads upl
     }
 
     private static AttemptResult Ended(Attempt attempt, EndReason reason, ExitStatus? status, long printed, string sandbox) =>
-        reason is EndReason.Cancelled or EndReason.Killed
+        reason == EndReason.Cancelled
             ? new(attempt.Reference, AttemptOutcomes.Cancelled, status?.AsShellCode, null, null, 0, FailureCodes.Cancelled, null, sandbox,
                 attempt.Ran.TotalMilliseconds, printed)
             : new(attempt.Reference, AttemptOutcomes.Released, status?.AsShellCode, null, null, 0, null, null, sandbox,

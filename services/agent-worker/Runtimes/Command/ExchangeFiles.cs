@@ -1,4 +1,4 @@
-using System.Text;
+using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
 using Townhall.Worker.Processes;
 using Townhall.Worker.Sandbox;
@@ -39,9 +39,9 @@ internal static class ExchangeFiles
         return length == 0 ? null : (bytes[..length], size);
     }
 
-    /// <summary>Appends a note for a running command, one line or paragraph ended by a newline.</summary>
-    /// <returns>False when the command has replaced the file by something that is not one.</returns>
-    public static bool AppendSteer(AttemptFolders folders, string text)
+    /// <summary>Appends a note for a running command: one line of JSON, <c>{"id", "at", "text"}</c>.</summary>
+    /// <returns>False when the command has replaced the file by something that is not one, or the disk is full.</returns>
+    public static bool AppendNote(AttemptFolders folders, long id, DateTime? at, string text)
     {
         const int writeOnly = 1, append = 0x400;
         var fd = Libc.Open(folders.Steer, writeOnly | append | Libc.NoFollow | Libc.NonBlocking | Libc.CloseOnExec);
@@ -56,7 +56,30 @@ internal static class ExchangeFiles
             return false;
         }
 
-        RandomAccess.Write(file, Encoding.UTF8.GetBytes(text.EndsWith('\n') ? text : text + "\n"), RandomAccess.GetLength(file));
-        return true;
+        using var line = new MemoryStream();
+        using (var json = new Utf8JsonWriter(line))
+        {
+            json.WriteStartObject();
+            json.WriteNumber("id", id);
+            if (at is { } said)
+            {
+                json.WriteString("at", said);
+            }
+
+            json.WriteString("text", text);
+            json.WriteEndObject();
+        }
+
+        line.WriteByte((byte)'\n');
+        try
+        {
+            RandomAccess.Write(file, line.GetBuffer().AsSpan(0, (int)line.Length), RandomAccess.GetLength(file));
+            return true;
+        }
+        catch (IOException)
+        {
+            // No room: the note is for the next attempt.
+            return false;
+        }
     }
 }

@@ -1,6 +1,6 @@
 using Townhall.ServiceDefaults.Redis;
 
-namespace Townhall.Dispatcher.Leases;
+namespace Townhall.Dispatcher.Control;
 
 /// <summary>Wakes open directive calls when somebody decided something about running work.</summary>
 internal sealed class ControlBell

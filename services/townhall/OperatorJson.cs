@@ -1,0 +1,21 @@
+using System.Text.Json.Serialization;
+using Townhall.Api.Agents;
+using Townhall.Api.Steering;
+
+namespace Townhall.Api;
+
+/// <summary>The documents by which people steer a town, with the rules of <see cref="TownhallJson"/>.</summary>
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
+    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+    AllowDuplicateProperties = false,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingDefault,
+    MaxDepth = 16)]
+[JsonSerializable(typeof(AgentChange))]
+[JsonSerializable(typeof(AgentView))]
+[JsonSerializable(typeof(PauseRequest))]
+[JsonSerializable(typeof(ControlledAgent))]
+[JsonSerializable(typeof(NewSteering))]
+[JsonSerializable(typeof(NotedSteering))]
+[JsonSerializable(typeof(SteeringListView))]
+internal sealed partial class OperatorJson : JsonSerializerContext;

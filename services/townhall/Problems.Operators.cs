@@ -1,0 +1,15 @@
+using Townhall.ServiceDefaults.Problems;
+
+namespace Townhall.Api;
+
+/// <content>Refusals of what people decide about agents and running work.</content>
+internal static partial class Problems
+{
+    public static Refusal AgentMoveRefused(string agent, string move, string control) =>
+        new(409, "agent_move_refused", $"Agent {CommonRefusals.Printable(agent)} is {control}: {move} is not possible from there.");
+
+    public static Refusal SteeringFull(string id) =>
+        new(409, "steering_full", $"Task {id} has as many words as it can carry; start a new task that says it all.");
+
+    public static Refusal BadTaskId() => BadQuery("A task id is a UUID such as 01890a5d-ac96-774b-bcce-b302099a8057.");
+}
