@@ -17,7 +17,7 @@ internal static class Catalog
     private static readonly IBenchmark[] All =
     [
         new AcceptBenchmark("P1", throughEdge: false), new AcceptBenchmark("P2", throughEdge: true),
-        new DrainBenchmark(), new LatencyBenchmark(), new ColdStartBenchmark(), new IdleBenchmark(),
+        new BatchBenchmark(), new DrainBenchmark(), new LatencyBenchmark(), new ColdStartBenchmark(), new IdleBenchmark(),
     ];
 
     public static IEnumerable<IBenchmark> Named(string name)

@@ -8,18 +8,18 @@ internal sealed record Options
     public const string Usage = """
         usage: dotnet run -c Release --project bench -- NAME [options]
 
-        NAME is P1, P2, P4, P5, P6, P10 or all (docs/performance.md says what each one means).
+        NAME is P1, P2, P3, P4, P5, P6, P10 or all (docs/performance.md says what each one means).
 
           --runs N              runs of each benchmark; the median is the figure (default 3)
           --tries N             repeats of a run that strangers disturbed (default 3); the least disturbed one counts
-          --seconds N           length of a measured run: P1, P2 and P5 10, P10 60
+          --seconds N           length of a measured run: P1, P2, P3 and P5 10, P10 60
           --count N             tasks of P4 (default 50000)
           --callers N           calls in flight in P1, P2 and while P4 loads (default 64)
           --agents N            agents with max_concurrency 16 (default 256)
           --slots N             slots of the worker in P4 and P5 (default 256)
           --rate N              calls a second in P5 (default 200)
           --repeat N            starts from zero a run of P6 (default 10)
-          --without-dispatcher  P1 with nobody sealing the ledger meanwhile
+          --without-dispatcher  P1 and P3 with nobody sealing the ledger meanwhile
           --env NAME=VALUE      a variable for every service, as DOTNET_PerfMapEnabled=1; may be repeated
           --postgres NAME=VALUE a setting of Postgres in P1 to P5, as shared_preload_libraries=auto_explain; may be repeated
           --logs                what the processes said, on stderr, when they are ended

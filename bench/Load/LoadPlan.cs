@@ -20,6 +20,12 @@ internal sealed record LoadPlan
     /// <summary>Calls a second, whatever the answers do; null: each caller sends again as soon as it is answered.</summary>
     public int? Rate { get; init; }
 
+    /// <summary>The status of a good answer.</summary>
+    public int Expected { get; init; } = 201;
+
+    /// <summary>The longest answer there will be, headers included.</summary>
+    public int AnswerBytesMost { get; init; } = 8192;
+
     /// <summary>No answer at all for so long means that there will be none.</summary>
     public TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(10);
 }
@@ -29,8 +35,8 @@ internal sealed record LoadPlan
 internal readonly record struct Call(Guid Task, DateTimeOffset SentAt, double AnswerMs);
 
 /// <param name="Window">From the first send to the end of sending, or to the last answer where a count was asked for.</param>
-/// <param name="Answered">Calls answered with 201 within the window.</param>
-/// <param name="Calls">Every call answered with 201, also after the window.</param>
+/// <param name="Answered">Calls answered as expected within the window.</param>
+/// <param name="Calls">Every call answered as expected, also after the window.</param>
 /// <param name="LatestMs">By how much the worst send missed its place in the schedule; zero without one.</param>
 internal sealed record LoadResult(TimeSpan Window, int Answered, IReadOnlyList<Call> Calls, double LatestMs)
 {

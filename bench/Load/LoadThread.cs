@@ -24,7 +24,7 @@ internal sealed class LoadThread : IDisposable
 
     private LoadThread(LoadPlan plan, TimeProvider clock, CancellationToken cancelled) => (_plan, _clock, _cancelled) = (plan, clock, cancelled);
 
-    /// <exception cref="NotMeasuredException">An answer was not 201, or none came.</exception>
+    /// <exception cref="NotMeasuredException">An answer was not the expected one, or none came.</exception>
     public static Task<LoadResult> RunAsync(LoadPlan plan, TimeProvider clock, CancellationToken cancellationToken) =>
         Task.Factory.StartNew(
             () =>
@@ -97,7 +97,7 @@ internal sealed class LoadThread : IDisposable
         {
             var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
             socket.Connect(address);
-            var caller = new Caller(socket);
+            var caller = new Caller(socket, _plan);
             _callers.Add(socket, caller);
             _idle.Push(caller);
         }
@@ -137,9 +137,9 @@ internal sealed class LoadThread : IDisposable
 
     private void Send(Caller caller) => caller.Send(_plan.Requests[_begun++ % _plan.Requests.Count], _clock);
 
-    private sealed class Caller(Socket socket)
+    private sealed class Caller(Socket socket, LoadPlan plan)
     {
-        private readonly byte[] _received = new byte[8192];
+        private readonly byte[] _received = new byte[plan.AnswerBytesMost];
         private int _length;
         private DateTimeOffset _sentAt;
         private long _sentTimestamp;
@@ -173,7 +173,7 @@ internal sealed class LoadThread : IDisposable
                 return null;
             }
 
-            return status == 201
+            return status == plan.Expected
                 ? new Call(Answer.TaskId(body), _sentAt, clock.GetElapsedTime(_sentTimestamp).TotalMilliseconds)
                 : throw new NotMeasuredException($"An assignment was answered with {status}: {Encoding.UTF8.GetString(body)}");
         }

@@ -19,6 +19,7 @@ return await Extensions.RunServiceAsync("townhall", () =>
     builder.AddIdempotencyKeys();
     builder.AddAgents();
     builder.AddTasks();
+    builder.AddBatches();
     builder.AddOutput();
     builder.AddSteering();
     builder.AddTown();
@@ -29,6 +30,7 @@ return await Extensions.RunServiceAsync("townhall", () =>
     app.UseRouting();
     app.UseLocalGuard(town);
     app.UseRequestDeadline();
+    app.UseRateLimiter();
     app.UseIdempotencyKeys();
     app.MapDefaultEndpoints();
     app.MapTown();
@@ -36,6 +38,7 @@ return await Extensions.RunServiceAsync("townhall", () =>
     app.MapAgentControl();
     app.MapTasks();
     app.MapSteering();
+    app.MapBatches();
     app.MapOutput();
     app.MapLedgerPages();
     return app;

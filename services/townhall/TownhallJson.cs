@@ -18,6 +18,8 @@ namespace Townhall.Api;
 [JsonSerializable(typeof(AgentListView))]
 [JsonSerializable(typeof(NewAssignment))]
 [JsonSerializable(typeof(AssignedTask))]
+[JsonSerializable(typeof(NewBatch))]
+[JsonSerializable(typeof(BatchView))]
 [JsonSerializable(typeof(TaskView))]
 [JsonSerializable(typeof(TownView))]
 [JsonSerializable(typeof(StatusView))]

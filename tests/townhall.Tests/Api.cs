@@ -49,12 +49,16 @@ internal sealed class Api : IAsyncDisposable
         {
             Content = new StringContent(json, Encoding.UTF8, "application/json"),
         };
+        // With 100-continue a client hears the refusal of a large body before it has sent it.
+        request.Headers.ExpectContinue = json.Length > 1024 * 1024;
         foreach (var key in keys)
         {
             request.Headers.TryAddWithoutValidation("Idempotency-Key", key);
         }
 
-        return await Answer.ReadAsync(await _replicas[replica].Client.SendAsync(request, deadline), deadline);
+        var answer = await Answer.ReadAsync(await _replicas[replica].Client.SendAsync(request, deadline), deadline);
+        Assert.True(answer.Status != 500, $"{answer.Text}\n{_replicas[replica].Process.Log}");
+        return answer;
     }
 
     public async Task<Answer> GetAsync(string path, CancellationToken deadline, int replica = 0) =>

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http.Features;
 using Townhall.ServiceDefaults.Problems;
+using Yarp.ReverseProxy.Model;
 
 namespace Townhall.Edge.Guarding;
 
@@ -9,7 +10,7 @@ internal static class BodyLimit
     public static void UseBodyLimit(this IApplicationBuilder app) => app.Use(static (context, next) =>
     {
         if (context.Request.ContentLength is not { } length
-            || context.Features.Get<IHttpMaxRequestBodySizeFeature>()?.MaxRequestBodySize is not { } most
+            || MostFor(context) is not { } most
             || length <= most)
         {
             return next(context);
@@ -19,4 +20,8 @@ internal static class BodyLimit
         context.Response.Headers.Connection = "close";
         return CommonRefusals.TooLarge.ExecuteAsync(context);
     });
+
+    private static long? MostFor(HttpContext context) =>
+        context.GetEndpoint()?.Metadata.GetMetadata<RouteModel>()?.Config.MaxRequestBodySize
+        ?? context.Features.Get<IHttpMaxRequestBodySizeFeature>()?.MaxRequestBodySize;
 }

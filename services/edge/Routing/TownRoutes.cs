@@ -23,10 +23,14 @@ internal static class TownRoutes
     /// <summary>A command may print nothing for hours; a lost townhall closes its connections, so nothing is waited for in vain.</summary>
     private static readonly TimeSpan OutputPatience = TimeSpan.FromHours(24);
 
+    /// <summary>500 tasks in one call; every other body is small.</summary>
+    private const long BatchBytesMost = 8 * 1024 * 1024;
+
     /// <summary>The table, most particular first.</summary>
     public static IReadOnlyList<RouteConfig> Routes { get; } =
     [
         Route("output", TownhallStreams, "/v1/tasks/{id}/output", 0, Query("follow", QueryParameterMatchMode.Exact, "true", "1")),
+        Route("assign-batch", Townhall, "/v1/tasks/assign-batch") with { MaxRequestBodySize = BatchBytesMost },
         Route("long-poll", TownhallStreams, "/v1/{**rest}", 1, Query("wait_secs", QueryParameterMatchMode.Exists)),
         Route("v1", Townhall, "/v1/{**rest}", 2),
         Route("health", Townhall, "/health"),

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Townhall.Api.Agents;
@@ -37,7 +36,7 @@ internal static class TaskEndpoints
         var found = await agents.ResolveAsync(reference, cancellationToken);
         if (key is null && found is not AgentReference.One)
         {
-            return Unknown(found, reference);
+            return TaskRefusals.Unknown(found, reference);
         }
 
         // With a key also what names nobody is offered: a repeat gets its answer although the agent has gone since.
@@ -56,17 +55,9 @@ internal static class TaskEndpoints
                 return KeyedAnswer.Made(judged.Status, judged.Response!, "/v1/tasks/", "task_id", replayed: true);
             case AcceptOutcome.AgentNotFound:
                 agents.Forget(reference);
-                return Unknown(found, reference);
-            case AcceptOutcome.AgentNotAccepting:
-                return Problems.AgentNotAccepting(reference);
-            case AcceptOutcome.DeadlinePassed:
-                return Problems.DeadlinePassed();
-            case AcceptOutcome.KeyReused:
-                return Problems.KeyReused();
-            case AcceptOutcome.Again:
-                return CommonRefusals.Overloaded;
-            default:
-                throw new UnreachableException();
+                return TaskRefusals.Unknown(found, reference);
+            case var refused:
+                return TaskRefusals.Of(refused, reference);
         }
     }
 
@@ -103,7 +94,4 @@ internal static class TaskEndpoints
     }
 
     private static Refusal NotAnId() => Problems.BadQuery("A task id is a UUID such as 01890a5d-ac96-774b-bcce-b302099a8057.");
-
-    private static Refusal Unknown(AgentReference found, string reference) =>
-        found is AgentReference.Several ? Problems.AgentAmbiguous(reference) : Problems.AgentNotFound(reference);
 }

@@ -1,4 +1,5 @@
 using Npgsql;
+using NpgsqlTypes;
 using Townhall.Contracts.Ids;
 using Townhall.ServiceDefaults.Settings;
 
@@ -12,8 +13,16 @@ internal sealed class TaskStore(NpgsqlDataSource database, TownSettings town)
     /// <returns>One judgement per task, in their order.</returns>
     public async Task<Judgement[]> AcceptAsync(AcceptedTask[] tasks, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand(
-            "SELECT task_id, refusal, status, response FROM accept_tasks($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)");
+        await using var connection = await database.OpenConnectionAsync(cancellationToken);
+        return await AcceptAsync(connection, tasks, cancellationToken);
+    }
+
+    /// <summary>The same in the transaction that <paramref name="connection"/> is in.</summary>
+    public async Task<Judgement[]> AcceptAsync(NpgsqlConnection connection, AcceptedTask[] tasks, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(
+            "SELECT task_id, refusal, status, response FROM accept_tasks($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+            connection);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = Array.ConvertAll(tasks, static task => task.Id.Value) });
         command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = Array.ConvertAll(tasks, static task => task.Agent.Value) });
@@ -22,8 +31,8 @@ internal sealed class TaskStore(NpgsqlDataSource database, TownSettings town)
         command.Parameters.Add(new NpgsqlParameter<short[]> { TypedValue = Array.ConvertAll(tasks, static task => task.Priority) });
         command.Parameters.Add(new NpgsqlParameter<int?[]> { TypedValue = Array.ConvertAll(tasks, static task => task.MaxAttempts) });
         command.Parameters.Add(new NpgsqlParameter<double?[]> { TypedValue = Array.ConvertAll(tasks, static task => task.TimeoutSecs) });
-        command.Parameters.Add(new NpgsqlParameter<DateTime?[]> { TypedValue = Array.ConvertAll(tasks, static task => task.NotBefore) });
-        command.Parameters.Add(new NpgsqlParameter<DateTime?[]> { TypedValue = Array.ConvertAll(tasks, static task => task.Deadline) });
+        command.Parameters.Add(Instants(tasks, static task => task.NotBefore));
+        command.Parameters.Add(Instants(tasks, static task => task.Deadline));
         command.Parameters.Add(new NpgsqlParameter<double?[]> { TypedValue = Array.ConvertAll(tasks, static task => task.TotalTimeoutSecs) });
         command.Parameters.Add(new NpgsqlParameter<string?[]> { TypedValue = Array.ConvertAll(tasks, static task => task.ConcurrencyKey) });
         command.Parameters.Add(new NpgsqlParameter<string?[]> { TypedValue = Array.ConvertAll(tasks, static task => task.RateKey) });
@@ -100,4 +109,8 @@ internal sealed class TaskStore(NpgsqlDataSource database, TownSettings town)
         // Null also when it was settled while we waited for its row: that end is visible to a second look only.
         return await command.ExecuteScalarAsync(cancellationToken) as string ?? (await FindAsync(id, cancellationToken))?.State;
     }
+
+    // Said, not guessed: from a null in the first place Npgsql would conclude a type without time zone.
+    private static NpgsqlParameter<DateTime?[]> Instants(AcceptedTask[] tasks, Converter<AcceptedTask, DateTime?> of) =>
+        new() { TypedValue = Array.ConvertAll(tasks, of), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.TimestampTz };
 }

@@ -42,6 +42,25 @@ public sealed class GuardTests
     }
 
     [Theory]
+    [InlineData(7, HttpStatusCode.OK)]
+    [InlineData(9, HttpStatusCode.RequestEntityTooLarge)]
+    public async Task A_batch_of_tasks_may_have_8_MiB_and_no_more(int mib, HttpStatusCode status)
+    {
+        await using var town = await Town.StartAsync(_deadline);
+        foreach (var chunked in (bool[])[false, true])
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/tasks/assign-batch")
+            {
+                Content = new StringContent(new string('x', mib * 1024 * 1024), Encoding.UTF8, "application/json"),
+            };
+            request.Headers.TransferEncodingChunked = chunked;
+            request.Headers.ExpectContinue = true;
+            using var answer = await town.Edge.Client.SendAsync(request, _deadline);
+            Assert.Equal(status, answer.StatusCode);
+        }
+    }
+
+    [Theory]
     [InlineData("Host", "evil.example", 403, "host_not_allowed")]
     [InlineData("Origin", "http://evil.example", 403, "origin_not_allowed")]
     [InlineData("Origin", "null", 403, "origin_not_allowed")]

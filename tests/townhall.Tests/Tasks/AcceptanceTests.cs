@@ -30,6 +30,25 @@ public sealed class AcceptanceTests(PostgresServer postgres) : IClassFixture<Pos
     }
 
     [Fact]
+    public async Task What_one_row_says_and_another_leaves_out_goes_into_one_batch()
+    {
+        var deadline = Deadline.Usual();
+        await using var database = await postgres.CreateDatabaseAsync(deadline);
+        var parts = new Parts(database);
+        var plain = Parts.Task(await parts.SpawnAsync("a", deadline));
+        var at = new DateTime(2199, 1, 2, 3, 4, 5, DateTimeKind.Utc);
+        var full = plain with
+        {
+            Id = TaskId.New(), MaxAttempts = 3, TimeoutSecs = 4.5, NotBefore = at, Deadline = at, TotalTimeoutSecs = 60, ConcurrencyKey = "c",
+            RateKey = "r", TagsJson = """["t"]""", Key = Parts.Keyed(plain.Agent, "k", "b").Key, Response = "{}",
+        };
+        Assert.Equal(
+            [new(AcceptOutcome.Accepted), new(AcceptOutcome.Accepted), new(AcceptOutcome.Accepted)],
+            await parts.Tasks.AcceptAsync([plain, full, plain with { Id = TaskId.New() }], deadline));
+        Assert.Equal(1L, await database.ScalarAsync<long>("SELECT count(*) FROM task WHERE available_at = '2199-01-02T03:04:05Z' AND tags = '{t}'", deadline));
+    }
+
+    [Fact]
     public async Task Offers_with_one_key_in_one_batch_give_one_task_and_another_body_is_told_so()
     {
         var deadline = Deadline.Usual();
