@@ -29,6 +29,27 @@ public sealed partial class RedisDoor(IServiceProvider services, TimeProvider cl
     public Task<bool> PublishAsync(string channel, string message) =>
         CallAsync(redis => redis.GetSubscriber().PublishAsync(channel, message));
 
+    /// <summary>Asks something of the data.</summary>
+    /// <returns>Whether Redis answered in time, and what.</returns>
+    /// <exception cref="RedisServerException">It answered that it will not: the command or the key is wrong.</exception>
+    public async Task<(bool Answered, T? Answer)> AskAsync<T>(Func<IDatabase, Task<T>> ask)
+    {
+        T? answer = default;
+        RedisServerException? refused = null;
+        var answered = await CallAsync(async redis =>
+        {
+            try
+            {
+                answer = await ask(redis.GetDatabase());
+            }
+            catch (RedisServerException no)
+            {
+                refused = no;       // an answer, too: the door stays open
+            }
+        });
+        return refused is null ? (answered, answer) : throw refused;
+    }
+
     /// <summary>A round trip.</summary>
     /// <returns>How long it took, or null when Redis did not answer in time.</returns>
     public async Task<TimeSpan?> PingAsync()

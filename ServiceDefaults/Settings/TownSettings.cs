@@ -20,6 +20,9 @@ public sealed partial record TownSettings
     /// <summary><c>TOWN_REAPER_SECS</c>: how often leases that ran out are looked for, 0.1 to 60 s. Default 5 s.</summary>
     public TimeSpan ReaperPeriod { get; init; }
 
+    /// <summary><c>TOWN_USE_STREAMS</c>: the queue <c>streams</c> instead of <c>postgres</c>. Default false.</summary>
+    public bool UseStreams { get; init; }
+
     /// <summary><c>TOWN_IDLE_TIMEOUT_SECS</c>: after so long without work a worker ends and an agent is cold. Default 300 s; 0 never.</summary>
     public TimeSpan IdleTimeout { get; init; }
 
@@ -57,12 +60,28 @@ public sealed partial record TownSettings
             Lease = Seconds(configuration, "TOWN_LEASE_SECS", null, 1, 3600, mistakes),
             ReaperPeriod = Seconds(configuration, "TOWN_REAPER_SECS", 5, 0.1, 60, mistakes)!.Value,
             IdleTimeout = Seconds(configuration, "TOWN_IDLE_TIMEOUT_SECS", 300, 0, 86_400, mistakes)!.Value,
+            UseStreams = Switch(configuration, "TOWN_USE_STREAMS", otherwise: false, mistakes),
             MaxAgents = Number(configuration, "TOWN_MAX_AGENTS", 10, 0, 1_000_000, mistakes),
             MaxWorkers = Number(configuration, "TOWN_MAX_WORKERS", 2, 0, 1000, mistakes),
             WorkerSlots = Number(configuration, "TOWN_WORKER_SLOTS", 8, 1, 1024, mistakes),
             AllowedHosts = configuration["TOWN_ALLOWED_HOSTS"]?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) ?? [],
         };
         return mistakes.Count == 0 ? settings : throw new SettingsException(mistakes);
+    }
+
+    private static bool Switch(IConfiguration configuration, string key, bool otherwise, List<string> mistakes)
+    {
+        if (configuration[key] is not { Length: > 0 } text)
+        {
+            return otherwise;
+        }
+
+        if (!bool.TryParse(text, out var value))
+        {
+            mistakes.Add($"{key} must be true or false.");
+        }
+
+        return value;
     }
 
     private static TimeSpan? Seconds(

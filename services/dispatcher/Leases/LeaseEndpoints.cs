@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using Townhall.Contracts.Workers;
+using Townhall.Dispatcher.Queues;
 using Townhall.Dispatcher.Workers;
 using Townhall.ServiceDefaults.Problems;
 using Townhall.ServiceDefaults.Settings;
@@ -13,7 +14,10 @@ internal static class LeaseEndpoints
     public static void AddLeases(this IHostApplicationBuilder builder)
     {
         builder.Services.AddSingleton<LeaseStore>().AddSingleton<IClaimStore>(static services => services.GetRequiredService<LeaseStore>())
-            .AddSingleton<ReadyAgents>().AddSingleton<LeasePump>();
+            .AddSingleton<ReadyAgents>().AddSingleton<LeasePump>()
+            .AddSingleton<PostgresQueue>().AddSingleton<WorkStream>().AddSingleton<StreamsQueue>()
+            .AddSingleton<IWorkQueue>(static services => services.GetRequiredService<TownSettings>().UseStreams
+                ? services.GetRequiredService<StreamsQueue>() : services.GetRequiredService<PostgresQueue>());
         builder.Services.AddHostedService(static services => services.GetRequiredService<LeasePump>());
     }
 

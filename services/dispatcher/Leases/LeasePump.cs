@@ -4,6 +4,7 @@ using Npgsql;
 using Townhall.Contracts.Ids;
 using Townhall.Contracts.Workers;
 using Townhall.Dispatcher.Duties;
+using Townhall.Dispatcher.Queues;
 using Townhall.Dispatcher.Workers;
 using Townhall.ServiceDefaults.Problems;
 using Townhall.ServiceDefaults.Redis;
@@ -12,11 +13,10 @@ namespace Townhall.Dispatcher.Leases;
 
 /// <summary>Brings waiting workers and ready agents together: one claim at a time, workers in the order they came.</summary>
 internal sealed partial class LeasePump(
-    IClaimStore leases, ReadyAgents ready, Doorbell doorbell, SequencerBell sequencer, TimeProvider clock, ILogger<LeasePump> logger)
+    IClaimStore leases, IWorkQueue queue, ReadyAgents ready, Doorbell doorbell, SequencerBell sequencer, TimeProvider clock, ILogger<LeasePump> logger)
     : BackgroundService
 {
     private const int WaitersMost = 4096;
-    private const int StartsPerClaim = 256;
     private static readonly TimeSpan AfterFailure = TimeSpan.FromMilliseconds(200);
     private readonly ConcurrentQueue<Waiter> _waiters = new();
     private readonly ConcurrentDictionary<(Guid Worker, Guid Request), Waiter> _open = new();
@@ -111,30 +111,17 @@ internal sealed partial class LeasePump(
             _waiters.TryDequeue(out _);
         }
 
-        while (ready.Count > 0 && _waiters.TryDequeue(out var waiter))
+        while (queue.MayHaveWork && _waiters.TryDequeue(out var waiter))
         {
             if (!waiter.TryServe())
             {
                 continue;       // left meanwhile
             }
 
-            var served = false;
-            var turns = ready.Take(Math.Min(StartsPerClaim, waiter.Max));
-            Claim? claim = null;
+            Given? given = null;
             try
             {
-                if (waiter.Doubtful && await leases.RepeatAsync(waiter.Worker.Id, waiter.Request, cancellationToken) is { Length: > 0 } before)
-                {
-                    claim = new Claim([.. before], [.. turns.Select(static turn => new Looked(turn.Agent, 0, More: true, Share: null))], TownFull: false);
-                    served = true;
-                    continue;
-                }
-
-                waiter.Doubtful = true;
-                claim = await leases.ClaimAsync(
-                    waiter.Worker.Id, waiter.Request, waiter.Worker.Runtimes, turns, waiter.Max, cancellationToken);
-                waiter.Doubtful = false;
-                served = claim.Leases.Count > 0;
+                given = await ClaimAsync(waiter, cancellationToken);
             }
             catch (Exception failure) when (failure is NpgsqlException or TimeoutException)
             {
@@ -142,10 +129,9 @@ internal sealed partial class LeasePump(
             }
             finally
             {
-                GiveBack(turns, claim);
-                if (served)
+                if (given is { Leases.Count: > 0 })
                 {
-                    Finish(waiter, [.. claim!.Leases]);
+                    Finish(waiter, [.. given.Leases]);
                     sequencer.Ring();
                 }
                 else if (waiter.TryReturn())
@@ -158,28 +144,32 @@ internal sealed partial class LeasePump(
                 }
             }
 
-            if (claim is null)
+            if (given is null)
             {
                 await Task.Delay(AfterFailure, clock, cancellationToken);
                 Wake();
                 return;
             }
 
-            if (claim.TownFull)
+            if (given.Pause)
             {
-                // The town runs as much as it may: the next end of a task wakes us, or the sweep.
+                // The next end of a task wakes us, or the sweep.
                 return;
             }
         }
     }
 
-    private void GiveBack(Turn[] turns, Claim? claim)
+    private async Task<Given> ClaimAsync(Waiter waiter, CancellationToken cancellationToken)
     {
-        // Where the database did not answer, nothing was learned and everybody stays in line.
-        foreach (var looked in claim?.Agents ?? turns.Select(static turn => new Looked(turn.Agent, 0, More: true, Share: null)))
+        if (waiter.Doubtful && await leases.RepeatAsync(waiter.Worker.Id, waiter.Request, cancellationToken) is { Length: > 0 } before)
         {
-            ready.GiveBack(looked);
+            return new(before, Pause: false);
         }
+
+        waiter.Doubtful = true;
+        var given = await queue.ClaimAsync(waiter.Worker, waiter.Request, waiter.Max, cancellationToken);
+        waiter.Doubtful = false;
+        return given;
     }
 
     private async Task<Lease[]> RepeatAsync(Waiter waiter, CancellationToken cancellationToken)
@@ -208,6 +198,11 @@ internal sealed partial class LeasePump(
         if (Guid.TryParse(name, out var agent))
         {
             ready.Ring(agent);
+            Wake();
+        }
+        else if (name == Doorbell.Everything)
+        {
+            queue.Look();
             Wake();
         }
 

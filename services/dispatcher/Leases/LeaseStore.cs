@@ -11,107 +11,17 @@ namespace Townhall.Dispatcher.Leases;
 /// <param name="TownFull">Nothing more may start in the whole town until something ends.</param>
 internal sealed record Claim(List<Lease> Leases, List<Looked> Agents, bool TownFull);
 
+/// <summary>What may start now.</summary>
+/// <param name="Tasks">In the order in which they should.</param>
+/// <param name="Still">Of those chosen earlier, what still waits.</param>
+internal sealed record Choice(List<Guid> Tasks, List<Guid> Still, List<Looked> Agents);
+
 /// <summary>Every statement that gives, keeps or repeats a lease. Any number of processes may run them at once.</summary>
 internal sealed class LeaseStore(NpgsqlDataSource database, TownSettings town) : IClaimStore
 {
     // What a lease carries, in the order Read expects; `a` is the agent, `t` the leased row.
     private const string LeaseColumns =
         "t.id, t.attempt, t.lease_token, a.id, a.name, a.runtime, a.cli, t.description, t.timeout_secs, a.trust_level, a.grants::text, t.steered";
-
-    private const string ClaimText = """
-        WITH taker AS MATERIALIZED (
-            -- Shared with other claims, exclusive to a drain: after its yes no claim sees this worker active.
-            SELECT id FROM worker WHERE id = $1 AND state = 'active' FOR SHARE
-        ), room AS MATERIALIZED (
-            SELECT least($5, (
-                SELECT l.max_concurrency - (SELECT count(*) FROM task t WHERE t.town = $9 AND t.state = 'running')
-                FROM limit_key l WHERE l.town = $9 AND l.key = 'town' AND l.max_concurrency IS NOT NULL)) AS starts
-        ), slot AS MATERIALIZED (
-            SELECT a.id, a.name, a.runtime, a.cli, a.trust_level, a.grants, least(a.max_concurrency - a.running, c.quota) AS free, c.turn,
-                   a.tenant, a.weight, a.max_concurrency
-            FROM unnest($3, $6) WITH ORDINALITY AS c (id, quota, turn)
-            JOIN agent a ON a.id = c.id
-            CROSS JOIN taker
-            WHERE a.control = 'active' AND a.running < a.max_concurrency AND a.runtime = ANY ($4)
-            FOR NO KEY UPDATE OF a SKIP LOCKED
-        ), found AS MATERIALIZED (
-            -- Carries all that is needed later: the planner thinks a CTE holds one row, and would join two of them row by row.
-            SELECT t.id, slot.id AS agent_id, slot.name, slot.runtime, slot.cli, slot.trust_level, slot.grants, slot.free,
-                   slot.turn, slot.tenant, slot.weight, slot.max_concurrency, t.rank, t.concurrency_key, t.rate_key,
-                   row_number() OVER (PARTITION BY slot.id ORDER BY t.rank, t.id) AS nth
-            FROM slot
-            CROSS JOIN LATERAL (
-                SELECT id, rank, concurrency_key, rate_key FROM task
-                WHERE agent_id = slot.id AND state = 'assigned' AND due AND (deadline IS NULL OR deadline > now())
-                ORDER BY rank, id
-                LIMIT slot.free
-                -- Others lock a task before its agent: waiting for one here could be a circle.
-                FOR NO KEY UPDATE SKIP LOCKED) t
-        ), permit AS MATERIALIZED (
-            -- Locked last and in order, as everyone does, so that nobody waits for them in a circle; the lock reads the newest row.
-            SELECT l.key, l.max_concurrency - l.held AS free,
-                   CASE WHEN l.rate_per_minute IS NOT NULL THEN floor(rate_tokens(l)) END AS tokens
-            FROM limit_key l
-            WHERE l.town = $9 AND l.key = ANY (ARRAY(
-                SELECT concurrency_key FROM found WHERE concurrency_key IS NOT NULL
-                UNION SELECT rate_key FROM found WHERE rate_key IS NOT NULL))
-            ORDER BY l.key FOR UPDATE
-        ), judged AS MATERIALIZED (
-            SELECT f.*,
-                   CASE WHEN f.concurrency_key IS NOT NULL AND (k.key IS NULL
-                            OR row_number() OVER (PARTITION BY f.concurrency_key ORDER BY f.rank, f.id) > k.free) THEN 'concurrency'
-                        WHEN f.rate_key IS NOT NULL
-                            AND row_number() OVER (PARTITION BY f.rate_key ORDER BY f.rank, f.id) > r.tokens THEN 'rate' END AS blocked
-            FROM found f
-            LEFT JOIN permit k ON k.key = f.concurrency_key
-            LEFT JOIN permit r ON r.key = f.rate_key
-        ), leased AS (
-            UPDATE task t
-            SET state = 'running', attempt = t.attempt + 1, lease_token = gen_random_uuid(), lease_worker = $1,
-                lease_request = $2, leased_at = now(), started_at = coalesce(t.started_at, now()),
-                lease_until = now() + CASE WHEN p.runtime = 'command' THEN $8 ELSE $7 END
-            FROM (SELECT * FROM judged WHERE blocked IS NULL ORDER BY nth, turn LIMIT (SELECT greatest(starts, 0) FROM room)) p
-            WHERE t.id = p.id AND t.state = 'assigned' AND t.due
-            RETURNING t.id, t.attempt, t.lease_token, t.agent_id, p.name, p.runtime, p.cli, t.description, t.timeout_secs,
-                      p.trust_level, p.grants, t.concurrency_key, t.rate_key, t.steered
-        ), parked AS (
-            UPDATE task t SET due = false, parked = j.blocked, parked_at = now()
-            FROM judged j WHERE j.blocked IS NOT NULL AND t.id = j.id
-        ), charged AS (
-            UPDATE limit_key l
-            SET held = l.held + u.held,
-                tokens = CASE WHEN l.rate_per_minute IS NULL THEN l.tokens ELSE greatest(0, rate_tokens(l) - u.used) END,
-                refilled_at = CASE WHEN l.rate_per_minute IS NULL THEN l.refilled_at ELSE clock_timestamp() END
-            FROM (SELECT key, sum(held) AS held, sum(used) AS used
-                  FROM (SELECT concurrency_key, 1, 0 FROM leased WHERE concurrency_key IS NOT NULL
-                        UNION ALL SELECT rate_key, 0, 1 FROM leased WHERE rate_key IS NOT NULL) AS k (key, held, used)
-                  GROUP BY key) u
-            WHERE l.town = $9 AND l.key = u.key
-        ), counted AS (
-            UPDATE agent a SET running = a.running + l.some, last_active_at = now()
-            FROM (SELECT agent_id, count(*) AS some FROM leased GROUP BY agent_id) l
-            WHERE a.id = l.agent_id
-        ), moved AS (
-            INSERT INTO task_count_delta (town, assigned, running)
-            SELECT $9, -count(*), count(*) FROM leased HAVING count(*) > 0
-        ), logged AS (
-            -- A no-op ends before anybody could read that it began; its leasing is on the entry of its end.
-            INSERT INTO ledger_pending (town, actor, action, agent_id, agent_name, task_id, detail)
-            SELECT $9, 'worker:' || $1, 'TaskStarted', agent_id, name, id,
-                   json_build_object('attempt', attempt, 'worker_id', $1::uuid)::text
-            FROM leased WHERE runtime <> 'noop'
-        )
-        SELECT NULL::bigint, NULL::int, id, attempt, lease_token, agent_id, name, runtime, cli, description, timeout_secs,
-               trust_level, grants::text, NULL::int, NULL::int, NULL::bigint, steered
-        FROM leased
-        UNION ALL
-        SELECT count(*), min(free), NULL, coalesce((SELECT w.weight FROM tenant w WHERE w.town = $9 AND w.name = tenant), 1), NULL,
-               agent_id, tenant, NULL, NULL, NULL, NULL, NULL, NULL, min(weight), min(max_concurrency), count(blocked), NULL
-        FROM judged GROUP BY agent_id, tenant
-        UNION ALL
-        SELECT 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-        FROM room WHERE starts <= 0 AND EXISTS (SELECT FROM judged)
-        """;
 
     /// <summary>Leases up to <paramref name="limit"/> due tasks of the given agents: each agent's first before anyone's second.</summary>
     /// <param name="worker">Must be active at the commit, or nothing is given.</param>
@@ -121,27 +31,109 @@ internal sealed class LeaseStore(NpgsqlDataSource database, TownSettings town) :
     public async Task<Claim> ClaimAsync(
         WorkerId worker, Guid request, string[] runtimes, Turn[] turns, int limit, CancellationToken cancellationToken)
     {
+        var seen = new Dictionary<Guid, (long Found, long Blocked, int Free, Share Share)>(turns.Length);
+        var (leases, full) = await ExecuteAsync(
+            ClaimSql.OfAgents, worker, request, runtimes, Array.ConvertAll(turns, static turn => turn.Agent),
+            Array.ConvertAll(turns, static turn => turn.Quota), limit, seen, cancellationToken);
+        var taken = leases.CountBy(static lease => lease.AgentId).ToDictionary();
+        return new(leases, [.. turns.Select(turn => Judge(turn.Agent))], full);
+
+        // More may be there when the look was cut short by its bound, or when others' turns came first.
+        Looked Judge(Guid agent) => seen.TryGetValue(agent, out var one)
+            ? new(agent, taken.GetValueOrDefault(agent), one.Found >= one.Free || taken.GetValueOrDefault(agent) + one.Blocked < one.Found, one.Share)
+            : new(agent, 0, More: false, Share: null);
+    }
+
+    /// <summary>Leases what of the given tasks may still start, in their order, by the same rules as <see cref="ClaimAsync"/>.</summary>
+    /// <returns>The leases, and whether the town is full.</returns>
+    public Task<(List<Lease> Leases, bool TownFull)> ClaimTasksAsync(
+        WorkerId worker, Guid request, string[] runtimes, Guid[] tasks, CancellationToken cancellationToken) => ExecuteAsync(
+            ClaimSql.OfTasks, worker, request, runtimes, tasks, [.. Enumerable.Range(0, tasks.Length)], tasks.Length, [], cancellationToken);
+
+    /// <summary>Chooses what may start now, each agent's first before anyone's second; nothing is changed or locked.</summary>
+    /// <param name="chosen">Tasks chosen earlier that nobody has leased as far as the caller knows: not chosen again, and
+    /// they count against their agents' limits as long as they may still start.</param>
+    public async Task<Choice> ChooseAsync(Turn[] turns, Guid[] chosen, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("""
+            WITH still AS MATERIALIZED (
+                SELECT t.id, t.agent_id FROM unnest($3) AS c (id) JOIN task t ON t.id = c.id WHERE t.state = 'assigned' AND t.due
+            ), slot AS MATERIALIZED (
+                SELECT a.id, c.turn, a.tenant, a.weight, a.max_concurrency,
+                       least(c.quota, a.max_concurrency - a.running - (SELECT count(*) FROM still s WHERE s.agent_id = a.id)) AS free
+                FROM unnest($1, $2) WITH ORDINALITY AS c (id, quota, turn)
+                JOIN agent a ON a.id = c.id AND a.control = 'active'
+            )
+            SELECT 0 AS kind, id, NULL::uuid, NULL, NULL::int, NULL::int, NULL::int, NULL::int, NULL::bigint, NULL::bigint FROM still
+            UNION ALL
+            SELECT 1, slot.id, NULL, slot.tenant, coalesce(w.weight, 1), slot.weight, slot.max_concurrency, greatest(slot.free, 0)::int, NULL, NULL
+            FROM slot LEFT JOIN tenant w ON w.town = $4 AND w.name = slot.tenant
+            UNION ALL
+            SELECT 2, slot.id, t.id, NULL, NULL, NULL, NULL, NULL, row_number() OVER (PARTITION BY slot.id ORDER BY t.rank, t.id) AS nth, slot.turn
+            FROM slot CROSS JOIN LATERAL (
+                SELECT id, rank FROM task
+                WHERE agent_id = slot.id AND state = 'assigned' AND due AND (deadline IS NULL OR deadline > now())
+                  AND id NOT IN (SELECT id FROM still)
+                ORDER BY rank, id LIMIT greatest(slot.free, 0)) t
+            ORDER BY 9, 10
+            """);
+        command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = Array.ConvertAll(turns, static turn => turn.Agent) });
+        command.Parameters.Add(new NpgsqlParameter<int[]> { TypedValue = Array.ConvertAll(turns, static turn => turn.Quota) });
+        command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = chosen });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
+        var still = new List<Guid>();
+        var tasks = new List<Guid>();
+        var shares = new Dictionary<Guid, (Share Share, int Free)>(turns.Length);
+        var taken = new Dictionary<Guid, int>(turns.Length);
+        await using var row = await command.ExecuteReaderAsync(cancellationToken);
+        while (await row.ReadAsync(cancellationToken))
+        {
+            switch (row.GetInt32(0))
+            {
+                case 0:
+                    still.Add(row.GetGuid(1));
+                    break;
+                case 1:
+                    shares[row.GetGuid(1)] = (new(row.GetString(3), row.GetInt32(4), row.GetInt32(5), row.GetInt32(6)), row.GetInt32(7));
+                    break;
+                default:
+                    tasks.Add(row.GetGuid(2));
+                    taken[row.GetGuid(1)] = taken.GetValueOrDefault(row.GetGuid(1)) + 1;
+                    break;
+            }
+        }
+
+        return new(tasks, still, [.. turns.Select(Judge)]);
+
+        // An agent that is full leaves the line; the end of one of its tasks rings for it.
+        Looked Judge(Turn turn) => shares.TryGetValue(turn.Agent, out var one)
+            ? new(turn.Agent, taken.GetValueOrDefault(turn.Agent), one.Free > 0 && taken.GetValueOrDefault(turn.Agent) >= one.Free, one.Share)
+            : new(turn.Agent, 0, More: false, Share: null);
+    }
+
+    private async Task<(List<Lease> Leases, bool TownFull)> ExecuteAsync(
+        string claim, WorkerId worker, Guid request, string[] runtimes, Guid[] ids, int[] numbers, int limit,
+        Dictionary<Guid, (long Found, long Blocked, int Free, Share Share)> seen, CancellationToken cancellationToken)
+    {
         // Two statements, one transaction, one round trip: the second one's snapshot is younger than the town's lock, so
         // that its count of what runs cannot be outdated.
         await using var batch = database.CreateBatch();
         var lockTown = new NpgsqlBatchCommand("SELECT FROM limit_key WHERE town = $1 AND key = 'town' AND max_concurrency IS NOT NULL FOR UPDATE");
         lockTown.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         batch.BatchCommands.Add(lockTown);
-        var command = new NpgsqlBatchCommand(ClaimText);
+        var command = new NpgsqlBatchCommand(claim);
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = worker.Value });
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = request });
-        command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = Array.ConvertAll(turns, static turn => turn.Agent) });
+        command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = ids });
         command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = runtimes });
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = limit });
-        command.Parameters.Add(new NpgsqlParameter<int[]> { TypedValue = Array.ConvertAll(turns, static turn => turn.Quota) });
+        command.Parameters.Add(new NpgsqlParameter<int[]> { TypedValue = numbers });
         command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = town.LeaseOf("") });
         command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = town.LeaseOf(Contracts.Agents.Runtimes.Command) });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         batch.BatchCommands.Add(command);
 
         var leases = new List<Lease>(limit);
-        var seen = new Dictionary<Guid, (long Found, long Blocked, int Free, Share Share)>(turns.Length);
-        var taken = new Dictionary<Guid, int>(turns.Length);
         var full = false;
         var steered = new List<Lease>();
         await using (var row = await batch.ExecuteReaderAsync(cancellationToken))
@@ -151,9 +143,7 @@ internal sealed class LeaseStore(NpgsqlDataSource database, TownSettings town) :
             {
                 if (row.IsDBNull(0))
                 {
-                    var lease = Read(row, 2, 16, steered);
-                    leases.Add(lease);
-                    taken[lease.AgentId] = taken.GetValueOrDefault(lease.AgentId) + 1;
+                    leases.Add(Read(row, 2, 16, steered));
                 }
                 else if (row.IsDBNull(5))
                 {
@@ -168,12 +158,7 @@ internal sealed class LeaseStore(NpgsqlDataSource database, TownSettings town) :
         }
 
         await AddNotesAsync(leases, steered, cancellationToken);
-        return new(leases, [.. turns.Select(turn => Judge(turn.Agent))], full);
-
-        // More may be there when the look was cut short by its bound, or when others' turns came first.
-        Looked Judge(Guid agent) => seen.TryGetValue(agent, out var one)
-            ? new(agent, taken.GetValueOrDefault(agent), one.Found >= one.Free || taken.GetValueOrDefault(agent) + one.Blocked < one.Found, one.Share)
-            : new(agent, 0, More: false, Share: null);
+        return (leases, full);
     }
 
     /// <summary>What the same call was given before: its reply may have been lost.</summary>
