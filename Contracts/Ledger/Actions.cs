@@ -11,6 +11,8 @@ public static class Actions
     public const string AgentRestarted = "AgentRestarted";
     public const string AgentClosed = "AgentClosed";
     public const string AgentStopped = "AgentStopped";
+    public const string AgentRecovered = "AgentRecovered";
+    public const string AgentPruned = "AgentPruned";
     public const string TaskAssigned = "TaskAssigned";
     public const string TaskStarted = "TaskStarted";
     public const string TaskCompleted = "TaskCompleted";
@@ -19,6 +21,7 @@ public static class Actions
     public const string TaskReleased = "TaskReleased";
     public const string TaskCancelRequested = "TaskCancelRequested";
     public const string TaskCancelled = "TaskCancelled";
+    public const string TaskReclaimed = "TaskReclaimed";
     public const string TaskSteered = "TaskSteered";
     public const string SteeringDelivered = "SteeringDelivered";
     public const string TaskDead = "TaskDead";

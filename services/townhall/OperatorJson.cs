@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using Townhall.Api.Agents;
+using Townhall.Api.Recovery;
 using Townhall.Api.Steering;
 
 namespace Townhall.Api;
@@ -15,6 +16,13 @@ namespace Townhall.Api;
 [JsonSerializable(typeof(AgentView))]
 [JsonSerializable(typeof(PauseRequest))]
 [JsonSerializable(typeof(ControlledAgent))]
+[JsonSerializable(typeof(RecoveredView))]
+[JsonSerializable(typeof(ReclaimRequest))]
+[JsonSerializable(typeof(ReclaimedView))]
+[JsonSerializable(typeof(OrphansRequest))]
+[JsonSerializable(typeof(OrphansView))]
+[JsonSerializable(typeof(PruneRequest))]
+[JsonSerializable(typeof(PrunedView))]
 [JsonSerializable(typeof(NewSteering))]
 [JsonSerializable(typeof(NotedSteering))]
 [JsonSerializable(typeof(SteeringListView))]

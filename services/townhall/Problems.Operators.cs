@@ -8,6 +8,9 @@ internal static partial class Problems
     public static Refusal AgentMoveRefused(string agent, string move, string control) =>
         new(409, "agent_move_refused", $"Agent {CommonRefusals.Printable(agent)} is {control}: {move} is not possible from there.");
 
+    public static Refusal AgentNotEnded(string agent) =>
+        new(409, "agent_not_ended", $"Agent {CommonRefusals.Printable(agent)} is neither stopped nor in error: its tasks will start by themselves.");
+
     public static Refusal SteeringFull(string id) =>
         new(409, "steering_full", $"Task {id} has as many words as it can carry; start a new task that says it all.");
 

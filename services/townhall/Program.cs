@@ -3,6 +3,7 @@ using Townhall.Api.Agents;
 using Townhall.Api.Idempotency;
 using Townhall.Api.LedgerPages;
 using Townhall.Api.Output;
+using Townhall.Api.Recovery;
 using Townhall.Api.Steering;
 using Townhall.Api.Tasks;
 using Townhall.Api.Town;
@@ -22,6 +23,7 @@ return await Extensions.RunServiceAsync("townhall", () =>
     builder.AddBatches();
     builder.AddOutput();
     builder.AddSteering();
+    builder.AddRecovery();
     builder.AddTown();
     builder.AddLedgerPages();
 
@@ -39,6 +41,7 @@ return await Extensions.RunServiceAsync("townhall", () =>
     app.MapTasks();
     app.MapSteering();
     app.MapBatches();
+    app.MapRecovery();
     app.MapOutput();
     app.MapLedgerPages();
     return app;

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Townhall.Api.Agents;
+using Townhall.Api.Recovery;
 using Townhall.Api.Steering;
 using Townhall.Api.Tasks;
 using Townhall.Contracts.Ids;
@@ -21,6 +22,8 @@ internal sealed class Parts(TestDatabase database) : IServiceProvider
     public TaskStore Tasks => new(database.App, Town);
 
     public ControlStore Control => new(database.App, Town);
+
+    public RecoveryStore Recovery => new(database.App, Town);
 
     public SteeringStore Steering => new(database.App, Town);
 
