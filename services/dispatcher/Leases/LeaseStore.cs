@@ -229,12 +229,26 @@ internal sealed class LeaseStore(NpgsqlDataSource database, TownSettings town) :
             row.GetGuid(at), row.GetInt32(at + 1), row.GetGuid(at + 2), row.GetGuid(at + 3), row.GetString(at + 4),
             row.GetString(at + 5), row.GetString(at + 6), row.GetString(at + 7), town.LeaseOf(row.GetString(at + 5)).TotalSeconds,
             row.IsDBNull(at + 8) ? null : row.GetDouble(at + 8), row.GetString(at + 9),
-            JsonSerializer.Deserialize(row.GetString(at + 10), WorkerJson.Default.AgentGrant) ?? AgentGrant.None);
+            GrantOf(row.GetString(at + 10)));
         if (row.GetBoolean(steeredAt))
         {
             steered.Add(lease);
         }
 
         return lease;
+    }
+
+    /// <summary>A grant that cannot be read allows nothing; throwing here would strand what others were given in the same claim.</summary>
+    private static AgentGrant GrantOf(string json)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(json, WorkerJson.Default.AgentGrant) is { Network: not null, Read: not null, Write: not null } grant
+                ? grant : AgentGrant.None;
+        }
+        catch (JsonException)
+        {
+            return AgentGrant.None;
+        }
     }
 }

@@ -79,6 +79,18 @@ public sealed class History(string folder)
         }
     }
 
+    /// <summary>Calls whose effects were taken away on purpose: nothing is demanded for them any more.</summary>
+    public void Forget(IEnumerable<Call> calls)
+    {
+        lock (_gate)
+        {
+            foreach (var call in calls)
+            {
+                _calls.Remove(call);
+            }
+        }
+    }
+
     /// <summary>Something that is not a call: a fault, a signal, what was seen.</summary>
     public void Note(string kind, string text)
     {

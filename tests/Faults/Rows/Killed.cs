@@ -97,6 +97,66 @@ internal static class Killed
         }
     });
 
+    /// <summary>What was committed and never rung for is found by the next look.</summary>
+    public static Task BeforeTheRing(FaultRun run, CancellationToken deadline) => Scenario.InTownAsync(run, new(), deadline, async town =>
+    {
+        var agents = await town.AgentsAsync(4, deadline, fake: false, concurrency: 64);
+        town.TownhallToRedis.Partition();
+        var calls = new List<Call>();
+        for (var i = 0; i < 20 + run.Random.Next(20); i++)
+        {
+            calls.Add(await town.Client.AssignAsync(agents[i % 4], "x", deadline));
+        }
+
+        var passed = town.TownhallToRedis.ToServer.Bytes;
+        await town.Townhall.KillAsync(deadline);
+        run.Happened(town.TownhallToRedis.ToServer.Bytes == passed, $"none of {calls.Count} rings left townhall");
+        await town.QuietAsync(deadline);
+        var latest = await town.TryScalarAsync<double>("SELECT extract(epoch FROM max(started_at - created_at))::float8 FROM task_history", deadline);
+        run.See($"latest start {latest:0.0} s after its acceptance, without a ring");
+        run.Require(latest < 3, $"a start came {latest:0.0} s after its acceptance");
+        town.TownhallToRedis.Heal();
+        await town.Townhall.StartAsync(deadline);
+    });
+
+    public static Task Child(FaultRun run, CancellationToken deadline) => Scenario.InTownAsync(run, new(), deadline, async town =>
+    {
+        var once = (await town.AgentsAsync(1, deadline, attempts: 1))[0];
+        var twice = (await town.AgentsAsync(1, deadline, attempts: 2))[0];
+        Call[] calls = [await town.Client.AssignAsync(once, "first 600", deadline), await town.Client.AssignAsync(twice, "first 600", deadline)];
+        foreach (var call in calls)
+        {
+            await town.StartedAsync(call.Task!.Value, 1, deadline);
+            // The youngest two are the script and its sleep; what is older is the sandbox.
+            var script = ProcessTable.Marked($"TOWNHALL_TASK_ID={call.Task}").Where(pid => ProcessTable.Name(pid) == "sh").Max();
+            run.Happened(Signals.Send(script, Signals.Kill), $"SIGKILL to the command {script}");
+        }
+
+        run.Require(await town.EndedAsync(calls[0].Task!.Value, deadline) == "failed", "one attempt, killed, was not a failure");
+        run.Require(await town.EndedAsync(calls[1].Task!.Value, deadline) == "completed", "the second attempt did not complete");
+        var code = await town.TryScalarAsync<string>($"SELECT failure_code || ' ' || exit_code FROM task_history WHERE id = '{calls[0].Task}'", deadline);
+        run.See($"failure {code}, retried where allowed");
+        run.Require(code == "signal 137", $"the failure is {code}");
+    });
+
+    /// <summary>Callers repeat with their idempotency keys until they know.</summary>
+    public static Task Edge(FaultRun run, CancellationToken deadline) => Scenario.InTownAsync(run, new(Edge: true), deadline, async town =>
+    {
+        var agents = await town.AgentsAsync(4, deadline, fake: false, concurrency: 64);
+        await using var load = Load.Start(town, run, agents, clients: 16, TimeSpan.FromMilliseconds(20), deadline, insist: true);
+        for (var i = 0; i < 2; i++)
+        {
+            var ok = Ok(run);
+            await Eventually.Holds(() => Ok(run) > ok + 50, deadline, "calls to succeed");
+            await Scenario.LastAsync(run.Random.NextDouble(), deadline);
+            await town.Edge!.KillAsync(deadline);
+            await town.Edge.StartAsync(deadline);
+        }
+
+        await load.StopAsync();
+        run.Require(run.History.Calls.All(static call => call.Ending == Ending.Ok), "a call that insisted was not accepted");
+    });
+
     public static async Task Everything(FaultRun run, CancellationToken deadline)
     {
         await using var town = await TownUnderTest.StartAsync(run, new(Workers: 2), deadline);
@@ -121,4 +181,6 @@ internal static class Killed
             await new Checker(town, run).CheckAsync(TimeSpan.FromSeconds(40), deadline);
         });
     }
+
+    private static int Ok(FaultRun run) => run.History.Calls.Count(static call => call.Ending == Ending.Ok);
 }

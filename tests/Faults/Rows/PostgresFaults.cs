@@ -52,7 +52,7 @@ internal static class PostgresFaults
     }
 
     /// <summary>Load before, during and after; only 503 within the fault, and every answer before its deadline.</summary>
-    internal static Task UnderLoadAsync(FaultRun run, CancellationToken deadline, Func<TownUnderTest, Task> fault, TownOptions? options = null) =>
+    internal static Task UnderLoadAsync(FaultRun run, CancellationToken deadline, Func<TownUnderTest, Task> fault, TownOptions? options = null, Testing.PostgresInstance? postgres = null) =>
         Scenario.InTownAsync(run, options ?? new(Workers: 2), deadline, async town =>
         {
             var agents = await town.AgentsAsync(4, deadline);
@@ -69,7 +69,7 @@ internal static class PostgresFaults
             run.See($"accepts again {recovery:0.0} s after, {ended.Count(static call => call.Status == 503)} times 503, slowest call {slowest:0.0} s");
             run.Require(ended.TrueForAll(static call => call.Status is 201 or 503), $"answers other than 201 and 503: {string.Join(", ", ended.Select(static call => call.Status).Distinct())}");
             run.Require(slowest < 6, $"a call took {slowest:0.0} s");
-        });
+        }, postgres: postgres);
 
     private static async Task<bool> AwayAsync(TownUnderTest town, CancellationToken deadline)
     {

@@ -53,7 +53,7 @@ internal static class RedisFaults
     }
 
     /// <summary>Load before, during and after; calls must succeed throughout, and work must be done throughout.</summary>
-    internal static Task UnderLoadAsync(FaultRun run, CancellationToken deadline, Func<TownUnderTest, Task> fault) =>
+    internal static Task UnderLoadAsync(FaultRun run, CancellationToken deadline, Func<TownUnderTest, Task> fault, RedisInstance? redis = null) =>
         Scenario.InTownAsync(run, new(Workers: 2), deadline, async town =>
         {
             var agents = await town.AgentsAsync(4, deadline);
@@ -65,7 +65,7 @@ internal static class RedisFaults
             await load.StopAsync();
             var (all, ok) = run.History.Outside();
             run.Require(ok == all, $"{all - ok} of {all} calls failed, though Redis only rings");
-        });
+        }, redis: redis);
 
     private static async Task<long> DoneAsync(TownUnderTest town, CancellationToken deadline) =>
         await town.TryScalarAsync<long>("SELECT count(*) FROM task_history", deadline);

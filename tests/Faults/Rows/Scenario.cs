@@ -10,13 +10,14 @@ namespace Townhall.Faults.Rows;
 /// <param name="Short">Whether the short set runs it, once.</param>
 /// <param name="BoundSecs">Longest one run, s.</param>
 public sealed record Scenario(
-    int Row, string Fault, Func<FaultRun, CancellationToken, Task> RunAsync, int Times, bool Short, int BoundSecs = 90)
+    int Row, string Fault, Func<FaultRun, CancellationToken, Task> RunAsync, int Times, bool Short, int BoundSecs = 60)
 {
     /// <summary>The usual shape of a scenario: a town, something done to it, and the checks when it is quiet again.</summary>
     internal static async Task InTownAsync(
-        FaultRun run, TownOptions options, CancellationToken deadline, Func<TownUnderTest, Task> body, double stuckSecs = 40)
+        FaultRun run, TownOptions options, CancellationToken deadline, Func<TownUnderTest, Task> body, double stuckSecs = 40,
+        PostgresInstance? postgres = null, RedisInstance? redis = null)
     {
-        await using var town = await TownUnderTest.StartAsync(run, options, deadline);
+        await using var town = await TownUnderTest.StartAsync(run, options, deadline, postgres, redis);
         await WatchedAsync(town, run, async () =>
         {
             await body(town);

@@ -14,6 +14,12 @@ public static class ProcessTable
     /// <summary>The state's letter, or ' ' where there is no such process.</summary>
     public static char State(int pid) => Read(pid, "stat") is { Length: > 0 } stat ? stat[stat.LastIndexOf(')') + 2] : ' ';
 
+    /// <summary>The program's own name.</summary>
+    public static string Name(int pid) => Read(pid, "comm").Trim();
+
+    /// <summary>Whether a library is mapped into a process.</summary>
+    public static bool Maps(int pid, string library) => Read(pid, "maps").Contains(library, StringComparison.Ordinal);
+
     /// <summary>Threads, resident KiB and open files of a process.</summary>
     public static (int Threads, int ResidentKiB, int Files) Size(int pid)
     {

@@ -7,6 +7,11 @@ namespace Townhall.Faults;
 /// <summary>A client of a town that writes down what it did and what it was told.</summary>
 public sealed class TownClient(int port, History history, int seed) : IDisposable
 {
+    private static readonly JsonSerializerOptions WithoutNulls = new()
+    {
+        DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull,
+    };
+
     private int _calls;
 
     public HttpClient Http { get; } = new(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, ConnectTimeout = TimeSpan.FromSeconds(3) })
@@ -27,39 +32,57 @@ public sealed class TownClient(int port, History history, int seed) : IDisposabl
 
     /// <summary>Assigns one task and says how that ended; never throws but at the deadline.</summary>
     /// <param name="text">What the agent reads; the call's key follows on a line of its own.</param>
-    public async Task<Call> AssignAsync(string agent, string text, CancellationToken deadline, DateTimeOffset? notBefore = null)
+    /// <param name="insist">Whether to repeat the call, with its idempotency key, until its end is known.</param>
+    public async Task<Call> AssignAsync(
+        string agent, string text, CancellationToken deadline, DateTimeOffset? notBefore = null, bool insist = false)
     {
-        var key = $"{seed.ToString(CultureInfo.InvariantCulture)}-{port.ToString(CultureInfo.InvariantCulture)}-{Interlocked.Increment(ref _calls).ToString(CultureInfo.InvariantCulture)}";
+        var number = Interlocked.Increment(ref _calls);
+        var key = string.Create(CultureInfo.InvariantCulture, $"{seed}-{port}-{number}");
         var call = history.Invoke(key, agent, notBefore);
-        try
+        while (true)
         {
-            using var answer = await Http.PostAsJsonAsync(
-                "/v1/tasks/assign", new { agent, task = $"{text}\n#{key}", not_before = notBefore?.UtcDateTime.ToString("O") }, Skip, deadline);
-            var status = (int)answer.StatusCode;
-            var body = await answer.Content.ReadAsStringAsync(deadline);
-            switch (status)
+            var (ending, status, task, detail) = await TryAsync(agent, $"{text}\n#{key}", insist ? key : null, notBefore, deadline);
+            if (!insist || ending != Ending.Info || deadline.IsCancellationRequested)
             {
-                case 201:
-                    history.End(call, Ending.Ok, status, JsonDocument.Parse(body).RootElement.GetProperty("task_id").GetGuid(), null);
-                    break;
-                case >= 400 and < 500:
-                    history.End(call, Ending.Fail, status, null, body);
-                    break;
-                default:
-                    // Also a 503: the commit may have happened and its answer may have been lost.
-                    history.End(call, Ending.Info, status, null, body);
-                    break;
+                history.End(call, ending, status, task, detail);
+                return call;
             }
-        }
-        catch (Exception unknown) when (unknown is HttpRequestException or JsonException or TaskCanceledException && !deadline.IsCancellationRequested)
-        {
-            history.End(call, Ending.Info, 0, null, unknown.Message);
-        }
 
-        return call;
+            history.Note("again", $"{key} after {status} {detail}");
+            await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System, deadline);
+        }
     }
 
     public void Dispose() => Http.Dispose();
 
-    private static readonly JsonSerializerOptions Skip = new() { DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull };
+    private async Task<(Ending Ending, int Status, Guid? Task, string? Detail)> TryAsync(
+        string agent, string task, string? idempotencyKey, DateTimeOffset? notBefore, CancellationToken deadline)
+    {
+        try
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/tasks/assign")
+            {
+                Content = JsonContent.Create(new { agent, task, not_before = notBefore?.UtcDateTime.ToString("O") }, options: WithoutNulls),
+            };
+            if (idempotencyKey is not null)
+            {
+                request.Headers.Add("Idempotency-Key", idempotencyKey);
+            }
+
+            using var answer = await Http.SendAsync(request, deadline);
+            var status = (int)answer.StatusCode;
+            var body = await answer.Content.ReadAsStringAsync(deadline);
+            return status switch
+            {
+                200 or 201 => (Ending.Ok, 201, JsonDocument.Parse(body).RootElement.GetProperty("task_id").GetGuid(), null),
+                >= 400 and < 500 => (Ending.Fail, status, null, body),
+                // Also a 503: the commit may have happened and its answer may have been lost.
+                _ => (Ending.Info, status, null, body),
+            };
+        }
+        catch (Exception unknown) when (unknown is HttpRequestException or IOException or JsonException or TaskCanceledException && !deadline.IsCancellationRequested)
+        {
+            return (Ending.Info, 0, null, unknown.Message);
+        }
+    }
 }

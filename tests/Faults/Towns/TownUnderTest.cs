@@ -5,8 +5,9 @@ namespace Townhall.Faults;
 
 /// <summary>How a town is built for one scenario.</summary>
 /// <param name="Lease">Length of every lease, s.</param>
+/// <param name="WrapTownhall">A program and its arguments that the service is started by, such as <c>prlimit</c>.</param>
 public sealed record TownOptions(
-    int Dispatchers = 1, int Workers = 1, double Lease = 3, int Slots = 8, bool Edge = false, int DrainSecs = 8,
+    int Dispatchers = 1, int Workers = 1, double Lease = 3, int Slots = 8, bool Edge = false, int DrainSecs = 8, string? Tablespace = null,
     IReadOnlyList<string>? WrapTownhall = null, IReadOnlyList<string>? WrapDispatcher = null, IReadOnlyList<string>? WrapWorker = null);
 
 /// <summary>A town of real processes with a fault proxy on every connection between them, an empty database and a Redis of its own.</summary>
@@ -83,7 +84,7 @@ public sealed class TownUnderTest : IAsyncDisposable
     {
         postgres ??= await Servers.PostgresAsync(deadline);
         redis ??= await Servers.RedisAsync(deadline);
-        var town = new TownUnderTest(run, options, postgres, await PostgresServer.CopyAsync(postgres, deadline), redis);
+        var town = new TownUnderTest(run, options, postgres, await PostgresServer.CopyAsync(postgres, deadline, options.Tablespace), redis);
         try
         {
             await town.StartAllAsync(deadline);

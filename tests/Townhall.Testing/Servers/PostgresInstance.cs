@@ -6,16 +6,18 @@ namespace Townhall.Testing;
 /// <summary>One real Postgres on a free loopback port with data of its own. Tests that stop or pause the server start their own one.</summary>
 public sealed class PostgresInstance : IAsyncDisposable
 {
-    private readonly string _data;
     private KeptProcess? _process;
 
     private PostgresInstance(string data, int port)
     {
-        _data = data;
+        Data = data;
         Port = port;
     }
 
     public int Port { get; }
+
+    /// <summary>Its folder; copy or change it only while the server is stopped.</summary>
+    public string Data { get; }
 
     /// <summary>The owner of everything, as the schema step is in a town.</summary>
     public string ConnectionString(string database, string user = "town_admin") => new NpgsqlConnectionStringBuilder
@@ -70,7 +72,7 @@ public sealed class PostgresInstance : IAsyncDisposable
             "log_min_messages=warning", "autovacuum_naptime=10s", "timezone=UTC",
         ];
         _process = await KeptProcess.StartAsync(
-            "postgres", Programs.Postgres("postgres"), ["-D", _data, .. settings.SelectMany(static one => (string[])["-c", one])],
+            "postgres", Programs.Postgres("postgres"), ["-D", Data, .. settings.SelectMany(static one => (string[])["-c", one])],
             new Dictionary<string, string>(), deathSignal: "QUIT", AsPostgres());
         await Eventually.Is(
             async () => _process.HasExited || await AnswersAsync(deadline), static answers => answers, deadline, "Postgres to answer");

@@ -32,12 +32,12 @@ public sealed class PostgresServer : IAsyncLifetime
     }
 
     /// <summary>The same on any server that <see cref="StartOwnAsync"/> started.</summary>
-    public static async Task<TestDatabase> CopyAsync(PostgresInstance postgres, CancellationToken deadline)
+    public static async Task<TestDatabase> CopyAsync(PostgresInstance postgres, CancellationToken deadline, string? tablespace = null)
     {
         var number = Interlocked.Increment(ref _databases).ToString(CultureInfo.InvariantCulture);
         var database = new TestDatabase(
             postgres, $"t{number}", $"t{number}-{Environment.ProcessId.ToString(CultureInfo.InvariantCulture)}");
-        await ExecuteAsync(postgres, "postgres", $"CREATE DATABASE {database.Name} TEMPLATE {Template}", deadline);
+        await ExecuteAsync(postgres, "postgres", $"CREATE DATABASE {database.Name} TEMPLATE {Template}{(tablespace is null ? "" : $" TABLESPACE {tablespace}")}", deadline);
         await ExecuteAsync(postgres, database.Name, $"""
             INSERT INTO town (name) VALUES ('{database.Town}');
             INSERT INTO task_count (town) VALUES ('{database.Town}');

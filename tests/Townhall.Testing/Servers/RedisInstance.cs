@@ -9,18 +9,21 @@ public sealed class RedisInstance : IAsyncDisposable
 {
     private KeptProcess? _process;
 
-    private RedisInstance(int port) => Port = port;
+    private readonly string? _folder;
+
+    private RedisInstance(int port, string? folder) => (Port, _folder) = (port, folder);
 
     public int Port { get; }
 
     public string ConnectionString => $"127.0.0.1:{Port.ToString(CultureInfo.InvariantCulture)}";
 
+    /// <param name="folder">Where it keeps its append-only file, synced once a second; null keeps nothing.</param>
     /// <exception cref="MissingProgramException">Redis is not installed.</exception>
-    public static async Task<RedisInstance> StartAsync(CancellationToken deadline)
+    public static async Task<RedisInstance> StartAsync(CancellationToken deadline, string? folder = null)
     {
         for (var attempt = 1; ; attempt++)
         {
-            var redis = new RedisInstance(Ports.Free());
+            var redis = new RedisInstance(Ports.Free(), folder);
             try
             {
                 await redis.StartAgainAsync(deadline);
@@ -33,13 +36,13 @@ public sealed class RedisInstance : IAsyncDisposable
         }
     }
 
-    /// <summary>Starts it on its port, empty, as after an outage.</summary>
+    /// <summary>Starts it on its port, with what its file holds, as after an outage.</summary>
     public async Task StartAgainAsync(CancellationToken deadline)
     {
         string[] settings =
         [
-            "--port", Port.ToString(CultureInfo.InvariantCulture), "--bind", "127.0.0.1", "--save", string.Empty, "--appendonly", "no",
-            "--maxmemory-policy", "noeviction", "--dir", Path.GetTempPath(),
+            "--port", Port.ToString(CultureInfo.InvariantCulture), "--bind", "127.0.0.1", "--save", string.Empty, "--appendonly", _folder is null ? "no" : "yes",
+            "--maxmemory-policy", "noeviction", "--dir", _folder ?? Path.GetTempPath(),
         ];
         _process = await KeptProcess.StartAsync(
             "redis", Programs.Find("redis-server", "redis-server"), settings, new Dictionary<string, string>());
@@ -51,7 +54,7 @@ public sealed class RedisInstance : IAsyncDisposable
         }
     }
 
-    /// <summary>Ends it at once and waits until it is gone; everything in it is lost.</summary>
+    /// <summary>Ends it at once and waits until it is gone; what is not in its file is lost.</summary>
     public Task StopAsync(CancellationToken deadline) => _process!.KillAsync(deadline);
 
     public void Pause() => _process!.Signal(Signals.Stop);
