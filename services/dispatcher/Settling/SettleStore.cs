@@ -77,7 +77,8 @@ internal sealed class SettleStore(NpgsqlDataSource database, TownSettings town) 
                 FROM ending e
                 JOIN task t ON t.id = e.id AND t.attempt = e.epoch AND t.lease_token = e.token AND t.lease_worker = e.worker
                 JOIN agent a ON a.id = t.agent_id
-                WHERE t.state IN ('running', 'assigned')
+                -- A late result still counts; a late release has nothing to give back, and is no legal move.
+                WHERE t.state = 'running' OR (t.state = 'assigned' AND e.outcome <> 'released')
                 ORDER BY t.id
                 FOR UPDATE OF t
             ), locked AS MATERIALIZED (

@@ -98,6 +98,21 @@ public sealed class SettleTests(PostgresServer postgres) : IClassFixture<Postgre
     }
 
     [Fact]
+    public async Task A_late_release_changes_nothing()
+    {
+        var deadline = Deadline.Usual();
+        await using var database = await postgres.CreateDatabaseAsync(deadline);
+        var (seed, agent, worker) = await TownAsync(database, deadline);
+        await seed.TasksAsync(agent, 1, deadline);
+        var lease = Assert.Single(await seed.ClaimAsync(worker, 1, deadline, agent));
+        await ExpireAsync(database, seed, deadline);
+        Assert.Equal("stale", (await seed.Settling.SettleAsync([Seed.End(worker, lease, "released")], deadline))[0].Verdict);
+        Assert.Equal(0L, await database.ScalarAsync<long>("SELECT count(*) FROM ledger_pending WHERE action = 'TaskReleased'", deadline));
+        Assert.Equal(2, Assert.Single(await seed.ClaimAsync(worker, 1, deadline, agent)).Epoch);
+        await seed.HoldsAsync(deadline);
+    }
+
+    [Fact]
     public async Task Another_worker_cannot_settle_or_renew_a_lease_that_is_not_its_own()
     {
         var deadline = Deadline.Usual();
