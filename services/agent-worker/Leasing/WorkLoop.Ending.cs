@@ -17,6 +17,9 @@ internal sealed partial class WorkLoop
     private long _forcedSince;
     private bool _graceEnded;
 
+    /// <summary>After a second signal: how long results may still be delivered.</summary>
+    private TimeSpan UntilForced => LastSettle - _clock.GetElapsedTime(_forcedSince);
+
     /// <summary>How this session has ended, or null while it goes on.</summary>
     private SessionEnd? End()
     {
@@ -50,7 +53,8 @@ internal sealed partial class WorkLoop
         {
             EndAll(EndReason.Released);
             _forcedSince = _forcedSince == 0 ? _clock.GetTimestamp() : _forcedSince;
-            return _held.Count == 0 || _clock.GetElapsedTime(_forcedSince) > LastSettle ? SessionEnd.Stopped : null;
+            // Hurried late, it must not leave later than it would have left unhurried.
+            return _held.Count == 0 || _drain.TimeIsUp || UntilForced <= TimeSpan.Zero ? SessionEnd.Stopped : null;
         }
 
         if (_drain.IsStopping)

@@ -317,6 +317,11 @@ internal sealed partial class WorkLoop : IDisposable
     internal TimeSpan? UntilNextTurn()
     {
         var next = _drain.UntilNextStep(_held.Count);
+        if (_forcedSince != 0 && UntilForced is var last)
+        {
+            next = next is { } bound && bound < last ? bound : last;
+        }
+
         if (!_renewing && _held.Count > 0)
         {
             var renewal = _held.Values.Min(static attempt => attempt.UntilRenewal);
