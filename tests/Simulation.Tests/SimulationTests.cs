@@ -1,0 +1,76 @@
+using System.Globalization;
+using Townhall.Contracts.Tasks;
+using Xunit.Abstractions;
+
+namespace Townhall.Simulation;
+
+/// <summary>docs/simulation.md tells how to read a failure and how to replay it.</summary>
+public sealed class SimulationTests(ITestOutputHelper output)
+{
+    [Fact]
+    public void A_million_steps_with_faults_break_no_promise()
+    {
+        var steps = Number("TOWN_SIM_STEPS") ?? 1_000_000;
+        var only = Number("TOWN_SIM_SEED");
+        long done = 0, leases = 0;
+        var runs = 0;
+        var endings = new long[8];
+        for (var seed = only ?? Number("TOWN_SIM_FROM") ?? 1; only is null ? done < steps : seed == only; seed++)
+        {
+            var result = Simulation.Run(new(seed));
+            Assert.True(result.Violation is null, Told(result, "A_million_steps"));
+            done += result.Steps;
+            leases += result.Leases;
+            runs++;
+            for (var state = 0; state < endings.Length; state++)
+            {
+                endings[state] += result.Endings[state];
+            }
+        }
+
+        // A green run that tested nothing would look the same: work was leased, and it ended in each of the ways it can.
+        if (only is null && steps >= 1_000_000)
+        {
+            Assert.True(leases > steps / 200, $"only {leases} leases");
+            Assert.All(endings[(int)TaskState.Completed..], static ended => Assert.True(ended > 50, $"only {ended} tasks ended so"));
+        }
+
+        output.WriteLine($"{done} steps in {runs} runs: {leases} leases, ended {string.Join(", ", endings)}");
+    }
+
+    /// <summary>Drained workers are counted as cycles: each was told that it may end while work was about to come, or was told to stop.</summary>
+    [Fact]
+    public void Ten_thousand_cycles_of_stopping_and_arriving_strand_nothing()
+    {
+        const int Cycles = 10_000;
+        long done = 0, drained = 0, leases = 0;
+        var only = Number("TOWN_SIM_SEED");
+        for (var seed = only ?? 1; only is null ? drained < Cycles : seed == only; seed++)
+        {
+            var result = Simulation.Run(new(seed, Steps: 5_000, Cycles: true));
+            Assert.True(result.Violation is null, Told(result, "Ten_thousand_cycles"));
+            (done, drained, leases) = (done + result.Steps, drained + result.Drained, leases + result.Leases);
+        }
+
+        output.WriteLine($"{drained} workers drained, {leases} leases, {done} steps");
+    }
+
+    [Fact]
+    public void A_seed_replays_the_same_history()
+    {
+        for (var seed = 1; seed <= 10; seed++)
+        {
+            Assert.Equal(Simulation.Run(new(seed)).Trace, Simulation.Run(new(seed)).Trace);
+        }
+    }
+
+    private static string Told(SimulationResult result, string test) => string.Create(CultureInfo.InvariantCulture, $"""
+        Seed {result.Seed} breaks a promise {result.Violation}
+        Replay it with: TOWN_SIM_SEED={result.Seed} ./test {test}
+        The last events:
+        {result.Tail}
+        """);
+
+    private static int? Number(string variable) =>
+        Environment.GetEnvironmentVariable(variable) is { Length: > 0 } text ? int.Parse(text, CultureInfo.InvariantCulture) : null;
+}
