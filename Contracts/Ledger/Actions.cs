@@ -30,6 +30,8 @@ public static class Actions
     public const string WorkerRegistered = "WorkerRegistered";
     public const string WorkerDrained = "WorkerDrained";
     public const string WorkerLost = "WorkerLost";
+    public const string LimitChanged = "LimitChanged";
+    public const string TenantChanged = "TenantChanged";
     public const string TownChanged = "TownChanged";
 }
 

@@ -55,6 +55,7 @@ internal static class CommandTree
         root.Add(SpawnCommand.Create(globals));
         root.Add(AssignCommand.Create(globals));
         root.Add(TaskCommand.Create(globals));
+        root.Add(ExplainCommand.Create(globals));
         root.Add(OutputCommand.Create(globals));
         root.Add(CancelCommand.Create(globals));
         root.Add(EventsCommand.Create(globals));

@@ -79,6 +79,9 @@ internal sealed class TownClient : IDisposable
     public Task<TaskRow> TaskAsync(string id, CancellationToken cancellationToken) =>
         GetAsync($"v1/tasks/{Uri.EscapeDataString(id)}", TownJson.Default.TaskRow, cancellationToken);
 
+    public Task<ExplanationRow> ExplainAsync(string id, CancellationToken cancellationToken) =>
+        GetAsync($"v1/tasks/{Uri.EscapeDataString(id)}/explain", TownJson.Default.ExplanationRow, cancellationToken);
+
     public Task<TaskRow> CancelAsync(string id, CancellationToken cancellationToken) =>
         CallAsync(
             () => new HttpRequestMessage(HttpMethod.Post, $"v1/tasks/{Uri.EscapeDataString(id)}/cancel"),

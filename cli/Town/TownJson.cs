@@ -21,6 +21,7 @@ namespace Townhall.Cli.Town;
 [JsonSerializable(typeof(SpawnedAgent))]
 [JsonSerializable(typeof(AssignedTask))]
 [JsonSerializable(typeof(TaskRow))]
+[JsonSerializable(typeof(ExplanationRow))]
 [JsonSerializable(typeof(OutputText))]
 [JsonSerializable(typeof(LedgerPage))]
 [JsonSerializable(typeof(EventRow))]

@@ -39,6 +39,12 @@ internal sealed record TaskRow(
     string? ResultBlob, long ResultBytes, string? FailureCode, string? FailureDetail, string? Sandbox, double? WallMs,
     long OutputBytes, Guid? RetryOf, DateTime? NotBefore);
 
+/// <summary>Why a task waits, as <c>GET /v1/tasks/{id}/explain</c> says.</summary>
+internal sealed record ExplanationRow(Guid TaskId, string State, bool Waiting, DateTime Since, long Position, ReasonRow[] Reasons);
+
+internal sealed record ReasonRow(
+    string Code, string Detail, DateTime? Since = null, string? ChangesWhen = null, DateTime? At = null, Guid[]? Tasks = null);
+
 /// <summary>An entry exactly as it was hashed: <c>detail</c> is the JSON text itself, hashes are hex.</summary>
 internal sealed record EntryRow(
     long Seq, long Id, DateTime At, string Actor, string Action, Guid? AgentId, string? AgentName, Guid? TaskId, string Outcome,

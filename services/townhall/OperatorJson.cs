@@ -1,5 +1,7 @@
 using System.Text.Json.Serialization;
 using Townhall.Api.Agents;
+using Townhall.Api.Explain;
+using Townhall.Api.Limits;
 using Townhall.Api.Recovery;
 using Townhall.Api.Steering;
 
@@ -23,6 +25,13 @@ namespace Townhall.Api;
 [JsonSerializable(typeof(OrphansView))]
 [JsonSerializable(typeof(PruneRequest))]
 [JsonSerializable(typeof(PrunedView))]
+[JsonSerializable(typeof(NewLimit))]
+[JsonSerializable(typeof(LimitView))]
+[JsonSerializable(typeof(LimitListView))]
+[JsonSerializable(typeof(HoldersView))]
+[JsonSerializable(typeof(NewShare))]
+[JsonSerializable(typeof(TenantView))]
+[JsonSerializable(typeof(ExplanationView))]
 [JsonSerializable(typeof(NewSteering))]
 [JsonSerializable(typeof(NotedSteering))]
 [JsonSerializable(typeof(SteeringListView))]

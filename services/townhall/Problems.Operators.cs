@@ -11,6 +11,9 @@ internal static partial class Problems
     public static Refusal AgentNotEnded(string agent) =>
         new(409, "agent_not_ended", $"Agent {CommonRefusals.Printable(agent)} is neither stopped nor in error: its tasks will start by themselves.");
 
+    public static Refusal LimitNotFound(string key) =>
+        new(404, "limit_not_found", $"Nobody set a limit for the key {CommonRefusals.Printable(key)}.");
+
     public static Refusal SteeringFull(string id) =>
         new(409, "steering_full", $"Task {id} has as many words as it can carry; start a new task that says it all.");
 

@@ -1,7 +1,9 @@
 using Townhall.Api;
 using Townhall.Api.Agents;
 using Townhall.Api.Idempotency;
+using Townhall.Api.Explain;
 using Townhall.Api.LedgerPages;
+using Townhall.Api.Limits;
 using Townhall.Api.Output;
 using Townhall.Api.Recovery;
 using Townhall.Api.Steering;
@@ -24,6 +26,8 @@ return await Extensions.RunServiceAsync("townhall", () =>
     builder.AddOutput();
     builder.AddSteering();
     builder.AddRecovery();
+    builder.AddLimits();
+    builder.AddExplain();
     builder.AddTown();
     builder.AddLedgerPages();
 
@@ -42,6 +46,8 @@ return await Extensions.RunServiceAsync("townhall", () =>
     app.MapSteering();
     app.MapBatches();
     app.MapRecovery();
+    app.MapLimits();
+    app.MapExplain();
     app.MapOutput();
     app.MapLedgerPages();
     return app;

@@ -2,6 +2,8 @@ using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Townhall.Api.Agents;
+using Townhall.Api.Explain;
+using Townhall.Api.Limits;
 using Townhall.Api.Recovery;
 using Townhall.Api.Steering;
 using Townhall.Api.Tasks;
@@ -22,6 +24,10 @@ internal sealed class Parts(TestDatabase database) : IServiceProvider
     public TaskStore Tasks => new(database.App, Town);
 
     public ControlStore Control => new(database.App, Town);
+
+    public LimitStore Limits => new(database.App, Town);
+
+    public ExplainStore Explain => new(database.App, Town);
 
     public RecoveryStore Recovery => new(database.App, Town);
 

@@ -1,0 +1,28 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+using Townhall.Contracts.Ids;
+using Townhall.ServiceDefaults.Problems;
+using Townhall.ServiceDefaults.Settings;
+
+namespace Townhall.Api.Explain;
+
+internal static class ExplainEndpoints
+{
+    public static void AddExplain(this IHostApplicationBuilder builder) => builder.Services.AddSingleton<ExplainStore>();
+
+    public static void MapExplain(this IEndpointRouteBuilder routes) =>
+        routes.MapGet("/v1/tasks/{id}/explain", ExplainTask).WithTags("Tasks");
+
+    /// <summary>Why it waits now, since when, what would change it, and how many come before it.</summary>
+    internal static async Task<Results<Ok<ExplanationView>, Refusal>> ExplainTask(
+        string id, ExplainStore explain, TownSettings town, CancellationToken cancellationToken)
+    {
+        if (!Guid.TryParseExact(id, "D", out var parsed))
+        {
+            return Problems.BadTaskId();
+        }
+
+        return await explain.ReadAsync(new TaskId(parsed), cancellationToken) is { } facts
+            ? TypedResults.Ok(Explanations.Of(parsed, facts, town.MaxWorkers))
+            : Problems.TaskNotFound(id);
+    }
+}
