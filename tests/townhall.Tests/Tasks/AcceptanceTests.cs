@@ -39,8 +39,17 @@ public sealed class AcceptanceTests(PostgresServer postgres) : IClassFixture<Pos
         var at = new DateTime(2199, 1, 2, 3, 4, 5, DateTimeKind.Utc);
         var full = plain with
         {
-            Id = TaskId.New(), MaxAttempts = 3, TimeoutSecs = 4.5, NotBefore = at, Deadline = at, TotalTimeoutSecs = 60, ConcurrencyKey = "c",
-            RateKey = "r", TagsJson = """["t"]""", Key = Parts.Keyed(plain.Agent, "k", "b").Key, Response = "{}",
+            Id = TaskId.New(),
+            MaxAttempts = 3,
+            TimeoutSecs = 4.5,
+            NotBefore = at,
+            Deadline = at,
+            TotalTimeoutSecs = 60,
+            ConcurrencyKey = "c",
+            RateKey = "r",
+            TagsJson = """["t"]""",
+            Key = Parts.Keyed(plain.Agent, "k", "b").Key,
+            Response = "{}",
         };
         Assert.Equal(
             [new(AcceptOutcome.Accepted), new(AcceptOutcome.Accepted), new(AcceptOutcome.Accepted)],
