@@ -22,6 +22,9 @@ public static class Actions
     public const string TaskCancelRequested = "TaskCancelRequested";
     public const string TaskCancelled = "TaskCancelled";
     public const string TaskReclaimed = "TaskReclaimed";
+    public const string TaskReassigned = "TaskReassigned";
+    public const string BulkStarted = "BulkStarted";
+    public const string BulkFinished = "BulkFinished";
     public const string TaskSteered = "TaskSteered";
     public const string SteeringDelivered = "SteeringDelivered";
     public const string TaskDead = "TaskDead";

@@ -1,5 +1,6 @@
 using Townhall.Api;
 using Townhall.Api.Agents;
+using Townhall.Api.Bulk;
 using Townhall.Api.Idempotency;
 using Townhall.Api.Explain;
 using Townhall.Api.LedgerPages;
@@ -23,6 +24,7 @@ return await Extensions.RunServiceAsync("townhall", () =>
     builder.AddAgents();
     builder.AddTasks();
     builder.AddBatches();
+    builder.AddBulk();
     builder.AddOutput();
     builder.AddSteering();
     builder.AddRecovery();
@@ -48,6 +50,7 @@ return await Extensions.RunServiceAsync("townhall", () =>
     app.MapRecovery();
     app.MapLimits();
     app.MapExplain();
+    app.MapBulk();
     app.MapOutput();
     app.MapLedgerPages();
     return app;

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Townhall.Api.Agents;
+using Townhall.Api.Bulk;
 using Townhall.Api.LedgerPages;
 using Townhall.Api.Tasks;
 using Townhall.Api.Town;
@@ -21,6 +22,10 @@ namespace Townhall.Api;
 [JsonSerializable(typeof(NewBatch))]
 [JsonSerializable(typeof(BatchView))]
 [JsonSerializable(typeof(TaskView))]
+[JsonSerializable(typeof(RetryRequest))]
+[JsonSerializable(typeof(NewBulk))]
+[JsonSerializable(typeof(BulkDraft))]
+[JsonSerializable(typeof(BulkView))]
 [JsonSerializable(typeof(TownView))]
 [JsonSerializable(typeof(StatusView))]
 [JsonSerializable(typeof(HealthView))]

@@ -71,6 +71,35 @@ internal sealed class Api : IAsyncDisposable
         return answer.Json.GetProperty("agent_id").GetGuid();
     }
 
+    /// <summary>Hands over a task and answers its id.</summary>
+    public async Task<string> AssignAsync(string agent, string task, CancellationToken deadline, string more = "")
+    {
+        var answer = await PostAsync("/v1/tasks/assign", $$"""{"agent":"{{agent}}","task":"{{task}}"{{more}}}""", deadline);
+        Assert.Equal(201, answer.Status);
+        return answer.Json.GetProperty("task_id").GetString()!;
+    }
+
+    /// <summary>Ends tasks as a dispatcher would, without one.</summary>
+    public async Task EndAsync(string state, CancellationToken deadline, string where = "true", string? failureCode = null)
+    {
+        var count = await Database.ExecuteAsync($"""
+            WITH gone AS (DELETE FROM task WHERE {where} RETURNING *)
+            INSERT INTO task_history (id, town, agent_id, state, priority, description, tags, max_attempts, timeout_secs, deadline, concurrency_key,
+                rate_key, attempt, failures, crashes, created_by, created_at, retry_of, failure_code)
+            SELECT id, town, agent_id, '{state}', priority, description, tags, max_attempts, timeout_secs, deadline, concurrency_key,
+                rate_key, 1, 0, 0, created_by, created_at, retry_of, {(failureCode is null ? "NULL" : $"'{failureCode}'")} FROM gone
+            """, deadline);
+        await Database.ExecuteAsync($"INSERT INTO task_count_delta (town, assigned, {state}) VALUES ('{Database.Town}', -{count}, {count})", deadline);
+    }
+
+    /// <summary>Counters equal rows.</summary>
+    public async Task CountersHoldAsync(CancellationToken deadline) => Assert.Equal(0, await CountAsync($"""
+        task_count_now c WHERE c.town = '{Database.Town}' AND (
+               c.pending <> (SELECT count(*) FROM task WHERE state = 'pending') OR c.assigned <> (SELECT count(*) FROM task WHERE state = 'assigned')
+            OR c.running <> (SELECT count(*) FROM task WHERE state = 'running') OR c.failed <> (SELECT count(*) FROM task_history WHERE state = 'failed')
+            OR c.cancelled <> (SELECT count(*) FROM task_history WHERE state = 'cancelled') OR c.dead <> (SELECT count(*) FROM task_history WHERE state = 'dead'))
+        """, deadline));
+
     public Task<long> CountAsync(string from, CancellationToken deadline) =>
         Database.ScalarAsync<long>($"SELECT count(*) FROM {from}", deadline);
 

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Townhall.Api.Agents;
+using Townhall.Api.Bulk;
 using Townhall.Api.Explain;
 using Townhall.Api.Limits;
 using Townhall.Api.Recovery;
@@ -34,6 +35,8 @@ internal sealed class Parts(TestDatabase database) : IServiceProvider
     public SteeringStore Steering => new(database.App, Town);
 
     public Doorbell Doorbell => new(new RedisDoor(this, TimeProvider.System, NullLogger<RedisDoor>.Instance), Town);
+
+    public BulkStore Bulk => new(database.App, Town);
 
     public Acceptance Acceptance() => new(Tasks, Doorbell);
 

@@ -47,7 +47,7 @@ internal sealed record NewAssignment(
         TotalTimeoutSecs, ConcurrencyKey, RateKey,
         Tags is { Length: > 0 } ? JsonSerializer.Serialize(Tags, TagJson.Default.StringArray) : null, key, response);
 
-    private static string? Instant(string field, DateTimeOffset? instant) =>
+    internal static string? Instant(string field, DateTimeOffset? instant) =>
         instant < Earliest || instant > Latest ? $"{field} must lie between 2000 and 2200." : null;
 
     private static string? LimitKey(string field, string? key) =>
@@ -70,6 +70,10 @@ internal sealed record AcceptedTask(
 
 /// <summary>The answer of an assignment; <c>agent_name</c> repeats the reference given, as the contract says.</summary>
 internal sealed record AssignedTask(Guid TaskId, Guid AgentId, string AgentName);
+
+/// <summary><c>POST /v1/tasks/{id}/retry</c>; the body may be left out.</summary>
+/// <param name="Force">Also what completed, and what was retried already.</param>
+internal sealed record RetryRequest(bool Force = false);
 
 [System.Text.Json.Serialization.JsonSerializable(typeof(string[]))]
 internal sealed partial class TagJson : System.Text.Json.Serialization.JsonSerializerContext;

@@ -22,6 +22,7 @@ internal static class TaskEndpoints
         tasks.MapPost("/assign", AssignTask).TakesIdempotencyKey();
         tasks.MapGet("/{id}", GetTask);
         tasks.MapPost("/{id}/cancel", CancelTask);
+        tasks.MapPost("/{id}/retry", RetryTask);
     }
 
     internal static async Task<Results<Created<AssignedTask>, KeyedAnswer, Refusal>> AssignTask(
@@ -91,6 +92,27 @@ internal static class TaskEndpoints
             ("running", var running) => TypedResults.Accepted($"/v1/tasks/{id}", running),
             _ => Problems.TaskEnded(id, state),
         };
+    }
+
+    /// <summary>201 with the new task. The ended one stays as it ended.</summary>
+    internal static async Task<Results<Created<TaskView>, Refusal>> RetryTask(
+        string id, RetryRequest? request, TaskStore tasks, Doorbell doorbell, CancellationToken cancellationToken)
+    {
+        if (!Guid.TryParseExact(id, "D", out var parsed))
+        {
+            return NotAnId();
+        }
+
+        var made = TaskId.New();
+        var verdict = await tasks.RetryAsync(new TaskId(parsed), made, request?.Force ?? false, Callers.Local, cancellationToken);
+        if (verdict != "retried")
+        {
+            return TaskRefusals.OfRetry(verdict, id);
+        }
+
+        var view = await tasks.FindAsync(made, cancellationToken);
+        doorbell.Ring(Doorbell.Work, view!.AgentId.ToString()!);
+        return TypedResults.Created($"/v1/tasks/{made}", view);
     }
 
     private static Refusal NotAnId() => Problems.BadQuery("A task id is a UUID such as 01890a5d-ac96-774b-bcce-b302099a8057.");

@@ -20,4 +20,18 @@ internal static class TaskRefusals
         AcceptOutcome.Again => CommonRefusals.Overloaded,
         _ => throw new UnreachableException(),
     };
+
+    /// <summary>The refusal for a verdict of SQL function <c>retry_tasks</c>.</summary>
+    public static Refusal OfRetry(string verdict, string id) => verdict switch
+    {
+        "task_not_found" => Problems.TaskNotFound(id),
+        "task_not_ended" => Problems.TaskNotEnded(id),
+        "task_completed" => Problems.TaskCompleted(id),
+        "already_retried" => Problems.AlreadyRetried(id),
+        "agent_not_found" => Problems.AgentNotFound($"of task {id}"),
+        "agent_not_accepting" => Problems.AgentNotAccepting($"of task {id}"),
+        // Its time to the deadline is counted from now: only one that never had any time is over already.
+        "deadline_passed" => Problems.DeadlinePassed(),
+        _ => throw new UnreachableException(),
+    };
 }

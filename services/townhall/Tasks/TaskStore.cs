@@ -8,6 +8,9 @@ namespace Townhall.Api.Tasks;
 /// <summary>Every statement over tasks in this service.</summary>
 internal sealed class TaskStore(NpgsqlDataSource database, TownSettings town)
 {
+    private static readonly string One = TaskView.Select("t.id = $1") + " WHERE t.town = $2";
+    private static readonly string Some = TaskView.Select("t.id = ANY ($1)") + " WHERE t.town = $2 ORDER BY t.id";
+
     /// <summary>Commits what may be accepted, each with its ledger entry, in one round trip.</summary>
     /// <remarks>No idempotency key may stand in <paramref name="tasks"/> twice.</remarks>
     /// <returns>One judgement per task, in their order.</returns>
@@ -71,31 +74,40 @@ internal sealed class TaskStore(NpgsqlDataSource database, TownSettings town)
     /// <summary>A task, live or ended; null when there is none.</summary>
     public async Task<TaskView?> FindAsync(TaskId id, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand("""
-            SELECT t.id, t.description, t.state, t.agent_id, a.name, t.attempt, t.max_attempts, t.priority, t.tags,
-                   t.created_at, t.started_at, t.completed_at, t.exit_code, t.result, t.result_blob, t.result_bytes,
-                   t.failure_code, t.failure_detail, t.sandbox, t.wall_ms, t.output_bytes, t.retry_of, t.available_at,
-                   t.deadline, t.concurrency_key, t.rate_key, t.parked
-            FROM (
-                SELECT id, town, description, state, agent_id, attempt, max_attempts, priority, tags, created_at, started_at,
-                       NULL::timestamptz AS completed_at, NULL::int AS exit_code, NULL AS result, NULL::bytea AS result_blob,
-                       0::bigint AS result_bytes, NULL AS failure_code, last_error AS failure_detail, NULL AS sandbox,
-                       NULL::double precision AS wall_ms, 0::bigint AS output_bytes, retry_of,
-                       CASE WHEN due OR parked IS NOT NULL THEN NULL ELSE available_at END AS available_at, deadline, concurrency_key,
-                       rate_key, parked
-                FROM task WHERE id = $1
-                UNION ALL
-                SELECT id, town, description, state, agent_id, attempt, max_attempts, priority, tags, created_at, started_at,
-                       completed_at, exit_code, result, result_blob, result_bytes, failure_code, failure_detail, sandbox,
-                       wall_ms, output_bytes, retry_of, NULL, deadline, concurrency_key, rate_key, NULL
-                FROM task_history WHERE id = $1) t
-            LEFT JOIN agent a ON a.id = t.agent_id
-            WHERE t.town = $2
-            """);
+        await using var command = database.CreateCommand(One);
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = id.Value });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         await using var row = await command.ExecuteReaderAsync(cancellationToken);
         return await row.ReadAsync(cancellationToken) ? TaskView.Read(row) : null;
+    }
+
+    /// <summary>Those of some tasks that there are, oldest first.</summary>
+    public async Task<IReadOnlyList<TaskView>> FindAsync(Guid[] ids, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand(Some);
+        command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = ids });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
+        var found = new List<TaskView>(ids.Length);
+        await using var row = await command.ExecuteReaderAsync(cancellationToken);
+        while (await row.ReadAsync(cancellationToken))
+        {
+            found.Add(TaskView.Read(row));
+        }
+
+        return found;
+    }
+
+    /// <summary>Makes <paramref name="made"/> from an ended task.</summary>
+    /// <returns><c>retried</c>, or why not: see SQL function <c>retry_tasks</c>.</returns>
+    public async Task<string> RetryAsync(TaskId ended, TaskId made, bool force, string actor, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("SELECT verdict FROM retry_tasks($1, ARRAY[$2], ARRAY[$3], $4, $5)");
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
+        command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = ended.Value });
+        command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = made.Value });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = actor });
+        command.Parameters.Add(new NpgsqlParameter<bool> { TypedValue = force });
+        return (string)(await command.ExecuteScalarAsync(cancellationToken))!;
     }
 
     /// <summary>Withdraws a task.</summary>
