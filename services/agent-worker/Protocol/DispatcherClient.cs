@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Townhall.Contracts.Workers;
@@ -103,7 +104,9 @@ internal sealed class DispatcherClient : IDispatcher, IDisposable
         {
             return new Answer<TReply>.Unknown($"{path} did not answer within {deadline.TotalSeconds} s");
         }
-        catch (Exception broken) when (broken is HttpRequestException or IOException or JsonException)
+        // SocketException: a connection that is reset in the moment it was made comes out of HttpClient as it is, and unwrapped it
+        // ended the process.
+        catch (Exception broken) when (broken is HttpRequestException or IOException or JsonException or SocketException)
         {
             return new Answer<TReply>.Unknown($"{path}: {broken.Message}");
         }
