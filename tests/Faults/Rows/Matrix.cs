@@ -19,7 +19,7 @@ public static class Matrix
         new(16, "Redis kill -9", RedisFaults.Killed, Times: 20, Short: true),
         new(17, "Redis loses the tail of its file", RedisContent.TailCut, Times: 20, Short: false),
         new(18, "Redis emptied and its connections cut under load", RedisFaults.Emptied, Times: 20, Short: true),
-        new(19, "Redis paused 5 s or 60 s", RedisFaults.Paused, Times: 20, Short: true, BoundSecs: 150),
+        new(19, "Redis paused 5 s or 60 s", RedisFaults.Paused, Times: 20, Short: true, BoundSecs: 120),
         new(20, "Redis at its memory limit", RedisContent.Full, Times: 20, Short: false),
         new(21, "the disk of Redis full", RedisContent.DiskFull, Times: 20, Short: false),
         new(22, "replies of Redis lost", RedisContent.RepliesLost, Times: 20, Short: false),

@@ -105,7 +105,7 @@ internal static class RedisContent
             for i = 1, 2500 do
               for _, name in ipairs({"{"}'work', 'ledger', 'output', 'control'{"}"}) do
                 heard = heard + redis.call('publish', 'town:{town.Database.Town}:' .. name, texts[1 + (i * 7) % #texts])
-                redis.call('xadd', 'town:{town.Database.Town}:' .. name .. ':stream', 'MAXLEN', '100', '*', 'task', texts[1 + i % #texts])
+                redis.call('xadd', 'town:{town.Database.Town}:startable', 'MAXLEN', '100', '*', 'task', texts[1 + i % #texts])
               end
             end
             redis.call('publish', 'town:{town.Database.Town}:work', string.rep('y', 5 * 1024 * 1024))

@@ -15,8 +15,8 @@ internal static class RedisFaults
 
     public static Task Emptied(FaultRun run, CancellationToken deadline) => UnderLoadAsync(run, deadline, async town =>
     {
-        // What could be removed from a queue in Redis; here only rings pass through it, and connections can be cut.
-        string[][] commands = [["FLUSHALL"], ["FLUSHDB"], ["SCRIPT", "FLUSH"], ["CLIENT", "KILL", "TYPE", "pubsub"], ["CLIENT", "KILL", "TYPE", "normal"]];
+        // What the queue keeps there, everything else, and the connections.
+        string[][] commands = [["DEL", $"town:{town.Database.Town}:startable"], ["FLUSHALL"], ["FLUSHDB"], ["SCRIPT", "FLUSH"], ["CLIENT", "KILL", "TYPE", "pubsub"], ["CLIENT", "KILL", "TYPE", "normal"]];
         await Scenario.LastAsync(run.Random.NextDouble(), deadline);
         foreach (var command in commands.OrderBy(_ => run.Random.Next()))
         {

@@ -76,6 +76,9 @@ public sealed class TownUnderTest : IAsyncDisposable
     /// <summary>Leases of this length, s.</summary>
     public double Lease => _options.Lease;
 
+    /// <summary>Whether work is queued in a stream of Redis: so with every third seed.</summary>
+    public bool Streams => _run.Seed % 3 == 2;
+
     private string KeyFile => Path.Combine(_folder, "worker.key");
 
     /// <summary>Starts a town that is ready for work.</summary>
@@ -228,6 +231,8 @@ public sealed class TownUnderTest : IAsyncDisposable
         settings["ConnectionStrings__redis"] = $"127.0.0.1:{redis.Port}";
         settings["TOWN_LEASE_SECS"] = FormattableString.Invariant($"{_options.Lease}");
         settings["TOWN_REAPER_SECS"] = "0.5";
+        // Both queues get their share of the seeds.
+        settings["TOWN_USE_STREAMS"] = Streams ? "true" : "false";
         settings["TOWN_WORKER_KEY_FILE"] = KeyFile;
         return settings;
     }
