@@ -2,101 +2,125 @@ using Npgsql;
 
 namespace Townhall.Ledger;
 
-/// <summary>Moves pending entries into the chain: gap-free numbers, each hash over its predecessor. Also folds the task counters.</summary>
-/// <remarks>Any number of processes may try; the locked head row and its epoch let one at a time write, so the chain cannot fork.</remarks>
+/// <summary>Moves pending entries into the chain: gap-free numbers, each hash over its predecessor.</summary>
+/// <remarks>
+/// Any number of processes may try: a page is written only if the head row, locked, still stands where the page follows from
+/// and no newer epoch wrote it, so the chain cannot fork. Entries never travel back: the server moves its own rows, to which
+/// only their hashes are added.
+/// </remarks>
 public sealed class LedgerChain(NpgsqlDataSource sequencer)
 {
+    /// <summary>Pages of one call of <see cref="SealAllAsync"/>: entries that committed late, behind younger ones, wait for the next call.</summary>
+    private const int PagesMost = 32;
+
+    /// <summary>Counter rows folded at once; they are one a transaction, so more than that only gather while nobody folds.</summary>
+    private const int FoldMost = 5000;
+
+    private enum Written
+    {
+        Sealed,
+
+        /// <summary>A newer epoch writes this chain.</summary>
+        Outdated,
+
+        /// <summary>The head is not where the page follows from: another sequencer was faster, nothing was written.</summary>
+        Moved,
+    }
+
     /// <summary>Seals up to <paramref name="most"/> entries in one transaction.</summary>
     /// <param name="town">Whose chain.</param>
     /// <param name="epoch">The caller's leadership; a smaller one than the head's writes nothing.</param>
     /// <param name="most">Bound of the batch.</param>
     /// <returns>How many entries were sealed and where the chain stands; <c>Sealed</c> is −1 when the epoch is outdated.</returns>
-    /// <exception cref="NpgsqlException">The database failed; the batch is as it was.</exception>
+    /// <exception cref="NpgsqlException">The database failed; the batch is as it was, or sealed as a whole.</exception>
     public async Task<(int Sealed, long Head)> SealAsync(string town, long epoch, int most, CancellationToken cancellationToken)
     {
-        await using var connection = await sequencer.OpenConnectionAsync(cancellationToken);
-        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
-        var (head, hash, headEpoch) = await LockHeadAsync(connection, town, cancellationToken);
-        if (headEpoch > epoch)
+        while (true)
         {
-            return (-1, head);
-        }
+            var (tail, page) = await ReadAsync(town, most, cancellationToken);
+            if (tail.Epoch > epoch)
+            {
+                return (-1, tail.Seq);
+            }
 
-        var pending = await PendingAsync(connection, town, most, cancellationToken);
-        if (pending.Ids.Count > 0)
-        {
-            pending.Chain(town, head, hash);
-            await using var batch = new NpgsqlBatch(connection, transaction);
-            batch.BatchCommands.Add(pending.Insert(town));
-            batch.BatchCommands.Add(pending.Delete());
-            batch.BatchCommands.Add(Advance(town, head + pending.Ids.Count, pending.Hashes[^1], epoch));
-            batch.BatchCommands.Add(Fold(town));
-            await batch.ExecuteNonQueryAsync(cancellationToken);
-        }
-        else
-        {
-            await using var batch = new NpgsqlBatch(connection, transaction);
-            batch.BatchCommands.Add(Fold(town));
-            await batch.ExecuteNonQueryAsync(cancellationToken);
-        }
+            if (page.Count == 0)
+            {
+                return (0, tail.Seq);
+            }
 
-        await transaction.CommitAsync(cancellationToken);
-        return (pending.Ids.Count, head + pending.Ids.Count);
+            // Where it moved another one has sealed entries: some sequencer always gets on.
+            switch (await WriteAsync(town, epoch, page.Chain(town, tail), cancellationToken))
+            {
+                case Written.Sealed:
+                    return (page.Count, tail.Seq + page.Count);
+                case Written.Outdated:
+                    return (-1, tail.Seq);
+            }
+        }
     }
 
-    private static async Task<(long Seq, byte[] Hash, long Epoch)> LockHeadAsync(
-        NpgsqlConnection connection, string town, CancellationToken cancellationToken)
+    /// <summary>Seals what waits, page by page: while one is being written the next is read and hashed.</summary>
+    /// <param name="town">Whose chain.</param>
+    /// <param name="epoch">Asked before each page; null ends the call.</param>
+    /// <param name="most">Entries of a page.</param>
+    /// <param name="advanced">Told where the chain stands after each page that was committed.</param>
+    /// <returns>How many entries were sealed, and whether more may wait: then call again.</returns>
+    /// <exception cref="NpgsqlException">The database failed; each page is sealed as a whole or waits as it did.</exception>
+    public async Task<(long Sealed, bool More)> SealAllAsync(
+        string town, Func<long?> epoch, int most, Action<long> advanced, CancellationToken cancellationToken)
     {
-        await using var command = new NpgsqlCommand("SELECT seq, hash, epoch FROM ledger_head WHERE town = $1 FOR UPDATE", connection);
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town });
-        await using var row = await command.ExecuteReaderAsync(cancellationToken);
-        if (!await row.ReadAsync(cancellationToken))
+        var (tail, page) = await ReadAsync(town, most, cancellationToken);
+        var (from, reached, more) = (tail.Seq, tail.Seq, false);
+        var writing = Task.FromResult(Written.Sealed);
+        try
         {
-            throw new InvalidOperationException($"Town {town} has no ledger head; it is made when the town is.");
+            for (var pages = 1; page.Count > 0 && epoch() is { } mine && tail.Epoch <= mine; pages++)
+            {
+                var chained = page.Chain(town, tail);
+                if (await writing != Written.Sealed)
+                {
+                    break;
+                }
+
+                writing = WriteAsync(
+                    town, mine, chained,
+                    head =>
+                    {
+                        reached = head;
+                        advanced(head);
+                    },
+                    cancellationToken);
+                tail = chained.Tail(mine);
+                more = page.Count == most;
+                page = more && pages < PagesMost ? await NextAsync(town, page.LastId, most, cancellationToken) : PendingPage.Empty;
+            }
+
+            return await writing switch
+            {
+                Written.Sealed => (reached - from, more),
+                var refused => (reached - from, refused == Written.Moved),
+            };
         }
-
-        return (row.GetInt64(0), row.GetFieldValue<byte[]>(1), row.GetInt64(2));
-    }
-
-    private static async Task<PendingBatch> PendingAsync(
-        NpgsqlConnection connection, string town, int most, CancellationToken cancellationToken)
-    {
-        await using var command = new NpgsqlCommand("""
-            SELECT id, at, actor, action, agent_id, agent_name, task_id, outcome, detail
-            FROM ledger_pending
-            WHERE town = $1
-            ORDER BY id
-            LIMIT $2
-            """, connection);
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town });
-        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = most });
-        var pending = new PendingBatch();
-        await using var row = await command.ExecuteReaderAsync(cancellationToken);
-        while (await row.ReadAsync(cancellationToken))
+        finally
         {
-            pending.Read(row);
+            // Whatever ended the loop: a write in flight is never left alone.
+            await ((Task)writing).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
-
-        return pending;
     }
 
-    private static NpgsqlBatchCommand Advance(string town, long seq, byte[] hash, long epoch)
+    /// <summary>Adds what transactions changed in the town's counters to its one row. Exact whoever does it, and however often.</summary>
+    /// <returns>False when more waits than one call folds.</returns>
+    public async Task<bool> FoldAsync(string town, CancellationToken cancellationToken)
     {
-        var command = new NpgsqlBatchCommand("UPDATE ledger_head SET seq = $2, hash = $3, epoch = $4 WHERE town = $1");
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town });
-        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = seq });
-        command.Parameters.Add(new NpgsqlParameter<byte[]> { TypedValue = hash });
-        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = epoch });
-        return command;
-    }
-
-    private static NpgsqlBatchCommand Fold(string town)
-    {
-        var command = new NpgsqlBatchCommand("""
-            WITH gone AS (DELETE FROM task_count_delta WHERE town = $1 RETURNING *),
+        await using var command = sequencer.CreateCommand("""
+            WITH gone AS (
+                DELETE FROM task_count_delta
+                WHERE ctid = ANY (ARRAY(SELECT ctid FROM task_count_delta WHERE town = $1 LIMIT $2))
+                RETURNING *),
                  sums AS (
-                    SELECT sum(pending) AS pending, sum(assigned) AS assigned, sum(running) AS running, sum(waiting) AS waiting,
-                           sum(completed) AS completed, sum(failed) AS failed, sum(cancelled) AS cancelled, sum(dead) AS dead
+                    SELECT count(*) AS rows, sum(pending) AS pending, sum(assigned) AS assigned, sum(running) AS running,
+                           sum(waiting) AS waiting, sum(completed) AS completed, sum(failed) AS failed, sum(cancelled) AS cancelled,
+                           sum(dead) AS dead
                     FROM gone HAVING count(*) > 0)
             UPDATE task_count c
             SET pending = c.pending + s.pending, assigned = c.assigned + s.assigned, running = c.running + s.running,
@@ -104,82 +128,89 @@ public sealed class LedgerChain(NpgsqlDataSource sequencer)
                 cancelled = c.cancelled + s.cancelled, dead = c.dead + s.dead
             FROM sums s
             WHERE c.town = $1
+            RETURNING s.rows
             """);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = FoldMost });
+        return (await command.ExecuteScalarAsync(cancellationToken) as long? ?? 0) < FoldMost;
+    }
+
+    /// <summary>The head and what waits longest, in this order: an entry that is sealed in between moves the head.</summary>
+    private async Task<(ChainTail Tail, PendingPage Page)> ReadAsync(string town, int most, CancellationToken cancellationToken)
+    {
+        await using var batch = sequencer.CreateBatch();
+        var head = new NpgsqlBatchCommand("SELECT seq, hash, epoch FROM ledger_head WHERE town = $1");
+        head.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town });
+        batch.BatchCommands.Add(head);
+        batch.BatchCommands.Add(Pending(town, 0, most));
+        await using var row = await batch.ExecuteReaderAsync(cancellationToken);
+        if (!await row.ReadAsync(cancellationToken))
+        {
+            throw new InvalidOperationException($"Town {town} has no ledger head; it is made when the town is.");
+        }
+
+        var tail = new ChainTail(row.GetInt64(0), row.GetFieldValue<byte[]>(1), row.GetInt64(2));
+        await row.NextResultAsync(cancellationToken);
+        return (tail, await PageAsync(row, cancellationToken));
+    }
+
+    private async Task<PendingPage> NextAsync(string town, long after, int most, CancellationToken cancellationToken)
+    {
+        await using var batch = sequencer.CreateBatch();
+        batch.BatchCommands.Add(Pending(town, after, most));
+        await using var row = await batch.ExecuteReaderAsync(cancellationToken);
+        return await PageAsync(row, cancellationToken);
+    }
+
+    private static NpgsqlBatchCommand Pending(string town, long after, int most)
+    {
+        var command = new NpgsqlBatchCommand(
+            $"SELECT {PendingPage.Columns} FROM ledger_pending WHERE town = $1 AND id > $2 ORDER BY id LIMIT $3");
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town });
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = after });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = most });
         return command;
     }
 
-    /// <summary>The columns of a batch, side by side, as they travel to the server.</summary>
-    private sealed class PendingBatch
+    private static async Task<PendingPage> PageAsync(NpgsqlDataReader row, CancellationToken cancellationToken)
     {
-        private readonly List<DateTime> _at = [];
-        private readonly List<string> _actors = [];
-        private readonly List<string> _actions = [];
-        private readonly List<Guid?> _agentIds = [];
-        private readonly List<string?> _agentNames = [];
-        private readonly List<Guid?> _taskIds = [];
-        private readonly List<string> _outcomes = [];
-        private readonly List<string> _details = [];
-        private readonly List<long> _seqs = [];
-        private readonly List<byte[]> _previous = [];
-
-        public List<long> Ids { get; } = [];
-
-        public List<byte[]> Hashes { get; } = [];
-
-        public void Read(NpgsqlDataReader row)
+        var page = new PendingPage();
+        while (await row.ReadAsync(cancellationToken))
         {
-            Ids.Add(row.GetInt64(0));
-            _at.Add(row.GetDateTime(1));
-            _actors.Add(row.GetString(2));
-            _actions.Add(row.GetString(3));
-            _agentIds.Add(row.IsDBNull(4) ? null : row.GetGuid(4));
-            _agentNames.Add(row.IsDBNull(5) ? null : row.GetString(5));
-            _taskIds.Add(row.IsDBNull(6) ? null : row.GetGuid(6));
-            _outcomes.Add(row.GetString(7));
-            _details.Add(row.GetString(8));
+            page.Read(row);
         }
 
-        public void Chain(string town, long head, byte[] hash)
+        return page;
+    }
+
+    private async Task<Written> WriteAsync(
+        string town, long epoch, ChainedPage page, Action<long> advanced, CancellationToken cancellationToken)
+    {
+        var written = await WriteAsync(town, epoch, page, cancellationToken);
+        if (written == Written.Sealed)
         {
-            for (var i = 0; i < Ids.Count; i++)
-            {
-                _seqs.Add(head + i + 1);
-                _previous.Add(hash);
-                hash = LedgerHash.Compute(
-                    town, head + i + 1, Ids[i], _at[i], _actors[i], _actions[i], _agentIds[i], _agentNames[i], _taskIds[i],
-                    _outcomes[i], _details[i], hash);
-                Hashes.Add(hash);
-            }
+            advanced(page.From.Seq + page.Ids.Length);
         }
 
-        public NpgsqlBatchCommand Insert(string town)
-        {
-            var command = new NpgsqlBatchCommand("""
-                INSERT INTO ledger (town, seq, id, at, actor, action, agent_id, agent_name, task_id, outcome, detail, prev_hash, hash)
-                SELECT $1, * FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-                """);
-            command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town });
-            command.Parameters.Add(new NpgsqlParameter<List<long>> { TypedValue = _seqs });
-            command.Parameters.Add(new NpgsqlParameter<List<long>> { TypedValue = Ids });
-            command.Parameters.Add(new NpgsqlParameter<List<DateTime>> { TypedValue = _at });
-            command.Parameters.Add(new NpgsqlParameter<List<string>> { TypedValue = _actors });
-            command.Parameters.Add(new NpgsqlParameter<List<string>> { TypedValue = _actions });
-            command.Parameters.Add(new NpgsqlParameter<List<Guid?>> { TypedValue = _agentIds });
-            command.Parameters.Add(new NpgsqlParameter<List<string?>> { TypedValue = _agentNames });
-            command.Parameters.Add(new NpgsqlParameter<List<Guid?>> { TypedValue = _taskIds });
-            command.Parameters.Add(new NpgsqlParameter<List<string>> { TypedValue = _outcomes });
-            command.Parameters.Add(new NpgsqlParameter<List<string>> { TypedValue = _details });
-            command.Parameters.Add(new NpgsqlParameter<List<byte[]>> { TypedValue = _previous });
-            command.Parameters.Add(new NpgsqlParameter<List<byte[]>> { TypedValue = Hashes });
-            return command;
-        }
+        return written;
+    }
 
-        public NpgsqlBatchCommand Delete()
+    private async Task<Written> WriteAsync(string town, long epoch, ChainedPage page, CancellationToken cancellationToken)
+    {
+        await using var command = sequencer.CreateCommand("SELECT seal_entries($1, $2, $3, $4, $5, $6, $7)");
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town });
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = epoch });
+        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = page.From.Seq });
+        command.Parameters.Add(new NpgsqlParameter<byte[]> { TypedValue = page.From.Hash });
+        command.Parameters.Add(new NpgsqlParameter<long[]> { TypedValue = page.Ids });
+        command.Parameters.Add(new NpgsqlParameter<byte[][]> { TypedValue = page.Previous });
+        command.Parameters.Add(new NpgsqlParameter<byte[][]> { TypedValue = page.Hashes });
+        return await command.ExecuteScalarAsync(cancellationToken) switch
         {
-            var command = new NpgsqlBatchCommand("DELETE FROM ledger_pending WHERE id = ANY ($1)");
-            command.Parameters.Add(new NpgsqlParameter<List<long>> { TypedValue = Ids });
-            return command;
-        }
+            "sealed" => Written.Sealed,
+            "outdated" => Written.Outdated,
+            "moved" => Written.Moved,
+            var unknown => throw new InvalidOperationException($"seal_entries answered {unknown}, which this program does not know."),
+        };
     }
 }

@@ -6,6 +6,8 @@ namespace Townhall.Ledger;
 /// <summary>Reads the chain in order.</summary>
 public sealed class LedgerReader(NpgsqlDataSource database)
 {
+    private const int PageEntries = 5000;
+
     internal const string Columns =
         "town, seq, id, at, actor, action, agent_id, agent_name, task_id, outcome, detail, prev_hash, hash";
 
@@ -61,20 +63,22 @@ public sealed class LedgerReader(NpgsqlDataSource database)
     /// <summary>The whole chain in bounded pages, for verification and export.</summary>
     public async IAsyncEnumerable<LedgerEntry> AllAsync(string town, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var after = 0L;
-        while (true)
+        var reading = AfterAsync(town, 0, PageEntries, cancellationToken);
+        try
         {
-            var page = await AfterAsync(town, after, 10_000, cancellationToken);
-            foreach (var entry in page)
+            while (await reading is { Count: > 0 } page)
             {
-                yield return entry;
-                after = entry.Seq;
+                // The next page is on its way while this one is looked at.
+                reading = AfterAsync(town, page[^1].Seq, PageEntries, cancellationToken);
+                foreach (var entry in page)
+                {
+                    yield return entry;
+                }
             }
-
-            if (page.Count == 0)
-            {
-                yield break;
-            }
+        }
+        finally
+        {
+            await ((Task)reading).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 

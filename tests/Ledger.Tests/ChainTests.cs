@@ -99,6 +99,112 @@ public sealed class ChainTests(PostgresServer postgres) : IClassFixture<Postgres
         Assert.Equal(2000L, await database.ScalarAsync<long>("SELECT max(seq) FROM ledger", deadline));
     }
 
+    [Fact]
+    public async Task Everything_that_waits_is_sealed_page_by_page_also_by_two_at_once()
+    {
+        var deadline = Deadline.Usual();
+        await using var database = await postgres.CreateDatabaseAsync(deadline);
+        await AppendManyAsync(database, 2000, deadline);
+        var heads = new System.Collections.Concurrent.ConcurrentBag<long>();
+        var each = await Task.WhenAll(Enumerable.Range(0, 2).Select(async _ =>
+        {
+            var chain = new LedgerChain(database.Sequencer);
+            var total = 0L;
+            while (await chain.SealAllAsync(database.Town, static () => 3, 30, heads.Add, deadline) is var (some, more))
+            {
+                total += some;
+                if (!more)
+                {
+                    break;
+                }
+            }
+
+            return total;
+        }));
+        Assert.Equal(2000, each.Sum());
+        Assert.Equal(2000, heads.Max());
+        Assert.Equal(heads.Count, heads.Distinct().Count());
+        Assert.Equal(new LedgerVerdict(2000, null, null), await VerifyAsync(database, deadline));
+
+        await AppendManyAsync(database, 1, deadline);
+        Assert.Equal((0, false), await new LedgerChain(database.Sequencer).SealAllAsync(database.Town, static () => 2, 30, heads.Add, deadline));
+        Assert.Equal((0, false), await new LedgerChain(database.Sequencer).SealAllAsync(database.Town, static () => null, 30, heads.Add, deadline));
+        Assert.Equal(2000L, await database.ScalarAsync<long>("SELECT max(seq) FROM ledger", deadline));
+    }
+
+    [Fact]
+    public async Task An_entry_that_commits_behind_younger_ones_is_sealed_while_pages_never_end()
+    {
+        var deadline = Deadline.Usual();
+        await using var database = await postgres.CreateDatabaseAsync(deadline);
+        await using var slow = await database.App.OpenConnectionAsync(deadline);
+        await using var open = await slow.BeginTransactionAsync(deadline);
+        await AppendAsync(slow, database.Town, deadline, 7777);
+        await AppendManyAsync(database, 40, deadline);
+        var chain = new LedgerChain(database.Sequencer);
+        // One entry a page: a call ends after its bound of pages although more wait, and the next one begins with the oldest.
+        Assert.Equal((32, true), await chain.SealAllAsync(database.Town, static () => 1, 1, static _ => { }, deadline));
+        await open.CommitAsync(deadline);
+        Assert.Equal((9, false), await chain.SealAllAsync(database.Town, static () => 1, 100, static _ => { }, deadline));
+        Assert.Equal(33L, await database.ScalarAsync<long>("SELECT seq FROM ledger WHERE detail LIKE '%7777%'", deadline));
+        Assert.Equal(new LedgerVerdict(41, null, null), await VerifyAsync(database, deadline));
+    }
+
+    [Theory]
+    [InlineData("head.seq + 1, head.hash", 5, "moved")]
+    [InlineData("head.seq, decode(repeat('00', 32), 'hex')", 5, "moved")]
+    [InlineData("head.seq, head.hash", 4, "outdated")]
+    [InlineData("head.seq, head.hash", 5, "sealed")]
+    public async Task A_page_is_written_only_where_it_follows_and_by_no_older_epoch(string from, int epoch, string expected)
+    {
+        var deadline = Deadline.Usual();
+        await using var database = await postgres.CreateDatabaseAsync(deadline);
+        await AppendManyAsync(database, 3, deadline);
+        Assert.Equal((3, 3), await new LedgerChain(database.Sequencer).SealAsync(database.Town, 5, 10, deadline));
+        await AppendManyAsync(database, 1, deadline);
+        await using var command = database.Sequencer.CreateCommand(string.Create(CultureInfo.InvariantCulture, $"""
+            SELECT seal_entries(head.town, {epoch}, {from}, ARRAY(SELECT id FROM ledger_pending), ARRAY[head.hash],
+                                ARRAY[decode(repeat('ab', 32), 'hex')])
+            FROM ledger_head head WHERE town = '{database.Town}'
+            """));
+        Assert.Equal(expected, await command.ExecuteScalarAsync(deadline));
+        Assert.Equal(expected == "sealed" ? 4L : 3, await database.ScalarAsync<long>("SELECT max(seq) FROM ledger", deadline));
+        Assert.Equal(expected == "sealed" ? 0L : 1, await database.ScalarAsync<long>("SELECT count(*) FROM ledger_pending", deadline));
+    }
+
+    [Fact]
+    public async Task Entries_that_are_not_pending_any_more_are_not_sealed_and_nothing_else_is()
+    {
+        var deadline = Deadline.Usual();
+        await using var database = await postgres.CreateDatabaseAsync(deadline);
+        await AppendManyAsync(database, 1, deadline);
+        await using var command = database.Sequencer.CreateCommand($"""
+            SELECT seal_entries(head.town, 1, head.seq, head.hash, ARRAY[(SELECT id FROM ledger_pending), 4711], ARRAY[head.hash, head.hash],
+                                ARRAY[head.hash, head.hash])
+            FROM ledger_head head WHERE town = '{database.Town}'
+            """);
+        var refused = await Assert.ThrowsAsync<PostgresException>(() => command.ExecuteNonQueryAsync(deadline));
+        Assert.Equal(PostgresErrorCodes.SerializationFailure, refused.SqlState);
+        Assert.Equal(0L, await database.ScalarAsync<long>("SELECT count(*) FROM ledger", deadline));
+        Assert.Equal(1L, await database.ScalarAsync<long>("SELECT count(*) FROM ledger_pending", deadline));
+    }
+
+    [Fact]
+    public async Task Counters_are_folded_in_bounded_calls_and_never_twice()
+    {
+        var deadline = Deadline.Usual();
+        await using var database = await postgres.CreateDatabaseAsync(deadline);
+        await database.ExecuteAsync(
+            $"INSERT INTO task_count_delta (town, assigned, failed) SELECT '{database.Town}', 2, 1 FROM generate_series(1, 5001)", deadline);
+        var chain = new LedgerChain(database.Sequencer);
+        Assert.False(await chain.FoldAsync(database.Town, deadline));
+        Assert.Equal(1L, await database.ScalarAsync<long>("SELECT count(*) FROM task_count_delta", deadline));
+        await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => chain.FoldAsync(database.Town, deadline)));
+        Assert.True(await chain.FoldAsync(database.Town, deadline));
+        Assert.Equal(10_002L, await database.ScalarAsync<long>($"SELECT assigned FROM task_count WHERE town = '{database.Town}'", deadline));
+        Assert.Equal(5_001L, await database.ScalarAsync<long>($"SELECT failed FROM task_count_now WHERE town = '{database.Town}'", deadline));
+    }
+
     [Theory]
     [InlineData("UPDATE ledger SET detail = '{}'")]
     [InlineData("DELETE FROM ledger")]
@@ -109,6 +215,7 @@ public sealed class ChainTests(PostgresServer postgres) : IClassFixture<Postgres
     [InlineData("UPDATE task_history SET state = 'completed'")]
     [InlineData("DELETE FROM task_history")]
     [InlineData("DROP TABLE ledger")]
+    [InlineData("SELECT seal_entries('x', 1, 0, '', '{}', '{}', '{}')")]
     public async Task The_services_role_cannot_rewrite_what_happened(string statement)
     {
         var deadline = Deadline.Usual();

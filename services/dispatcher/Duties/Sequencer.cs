@@ -6,7 +6,7 @@ using Townhall.ServiceDefaults.Settings;
 
 namespace Townhall.Dispatcher.Duties;
 
-/// <summary>Seals pending ledger entries while this process leads, then rings for those who follow the log.</summary>
+/// <summary>Seals pending ledger entries while this process leads, and rings for those who follow the log.</summary>
 internal sealed partial class Sequencer(
     LedgerChain chain, Leadership leadership, SequencerBell bell, Doorbell doorbell, TownSettings town, TimeProvider clock,
     ILogger<Sequencer> logger) : BackgroundService
@@ -34,23 +34,20 @@ internal sealed partial class Sequencer(
         }
     }
 
-    /// <summary>Seals everything that waits, in bounded batches; nothing while another process leads.</summary>
+    /// <summary>Seals everything that waits, in bounded batches, and folds the task counters; nothing while another process leads.</summary>
     /// <returns>How many entries were sealed.</returns>
-    internal async Task<int> TurnAsync(CancellationToken cancellationToken)
+    internal async Task<long> TurnAsync(CancellationToken cancellationToken)
     {
-        var total = 0;
+        var total = 0L;
         try
         {
-            while (leadership.Epoch is { } epoch)
+            while (leadership.Epoch is not null)
             {
-                var (sealedNow, head) = await chain.SealAsync(town.Name, epoch, BatchMost, cancellationToken);
-                if (sealedNow > 0)
-                {
-                    total += sealedNow;
-                    doorbell.Ring(Doorbell.Ledger, head.ToString(CultureInfo.InvariantCulture));
-                }
-
-                if (sealedNow < BatchMost)
+                var (sealedNow, more) = await chain.SealAllAsync(
+                    town.Name, () => leadership.Epoch, BatchMost,
+                    head => doorbell.Ring(Doorbell.Ledger, head.ToString(CultureInfo.InvariantCulture)), cancellationToken);
+                total += sealedNow;
+                if (await chain.FoldAsync(town.Name, cancellationToken) && !more)
                 {
                     break;
                 }
