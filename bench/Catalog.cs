@@ -7,6 +7,9 @@ internal interface IBenchmark
 {
     string Name { get; }
 
+    /// <summary>Whether it is one of <c>all</c>.</summary>
+    bool Usual => true;
+
     /// <summary>Measures as often as the options say and prints one result line for each thing it measured.</summary>
     Task MeasureAsync(Options options, CancellationToken cancellationToken);
 }
@@ -17,12 +20,13 @@ internal static class Catalog
     private static readonly IBenchmark[] All =
     [
         new AcceptBenchmark("P1", throughEdge: false), new AcceptBenchmark("P2", throughEdge: true),
-        new BatchBenchmark(), new DrainBenchmark(), new LatencyBenchmark(), new ColdStartBenchmark(), new IdleBenchmark(),
+        new BatchBenchmark(), new DrainBenchmark(), new LatencyBenchmark(), new ColdStartBenchmark(), new LedgerBenchmark(), new IdleBenchmark(),
+        new GrowthBenchmark(),
     ];
 
     public static IEnumerable<IBenchmark> Named(string name)
     {
-        var named = All.Where(one => name == "all" || one.Name.Equals(name, StringComparison.OrdinalIgnoreCase)).ToArray();
+        var named = All.Where(one => (name == "all" && one.Usual) || one.Name.Equals(name, StringComparison.OrdinalIgnoreCase)).ToArray();
         return named.Length > 0 ? named : throw new UsageException($"there is no benchmark '{name}'\n\n{Options.Usage}");
     }
 }

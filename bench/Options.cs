@@ -8,12 +8,14 @@ internal sealed record Options
     public const string Usage = """
         usage: dotnet run -c Release --project bench -- NAME [options]
 
-        NAME is P1, P2, P3, P4, P5, P6, P10 or all (docs/performance.md says what each one means).
+        NAME is P1, P2, P3, P4, P5, P6, P9, P10, P11 or all (docs/performance.md says what each one means; all leaves P11 out).
 
           --runs N              runs of each benchmark; the median is the figure (default 3)
           --tries N             repeats of a run that strangers disturbed (default 3); the least disturbed one counts
-          --seconds N           length of a measured run: P1, P2, P3 and P5 10, P10 60
+          --seconds N           length of a measured run: P1, P2, P3, P5, P9 and P11 10, P10 60
           --count N             tasks of P4 (default 50000)
+          --entries N           entries that wait for the sequencer in P9, and that are verified (default 400000)
+          --rows N              ended tasks loaded in P11, with two ledger entries each (default 10000000)
           --callers N           calls in flight in P1, P2 and while P4 loads (default 64)
           --agents N            agents with max_concurrency 16 (default 256)
           --slots N             slots of the worker in P4 and P5 (default 256)
@@ -35,6 +37,10 @@ internal sealed record Options
     public int? Seconds { get; private set; }
 
     public int Count { get; private set; } = 50_000;
+
+    public int Entries { get; private set; } = 400_000;
+
+    public int Rows { get; private set; } = 10_000_000;
 
     public int Callers { get; private set; } = 64;
 
@@ -96,6 +102,12 @@ internal sealed record Options
                     break;
                 case "--count":
                     options.Count = Number();
+                    break;
+                case "--entries":
+                    options.Entries = Number();
+                    break;
+                case "--rows":
+                    options.Rows = Number();
                     break;
                 case "--callers":
                     options.Callers = Number();

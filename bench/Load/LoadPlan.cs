@@ -20,6 +20,9 @@ internal sealed record LoadPlan
     /// <summary>Calls a second, whatever the answers do; null: each caller sends again as soon as it is answered.</summary>
     public int? Rate { get; init; }
 
+    /// <summary>Where all callers wait for answers, <see cref="Rate"/> is only the most that is sent, and is caught up with later.</summary>
+    public bool AtMost { get; init; }
+
     /// <summary>The status of a good answer.</summary>
     public int Expected { get; init; } = 201;
 

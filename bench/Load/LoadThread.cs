@@ -127,6 +127,11 @@ internal sealed class LoadThread : IDisposable
 
             if (!_idle.TryPop(out var caller))
             {
+                if (_plan.AtMost)
+                {
+                    return _plan.Patience;
+                }
+
                 throw new NotMeasuredException($"All {_plan.Callers} callers wait for answers: the schedule cannot be kept.");
             }
 

@@ -70,6 +70,9 @@ internal sealed class BenchTown : IAsyncDisposable
 
     private ServiceProcess? Dispatcher { get; set; }
 
+    /// <summary>Starts the dispatcher of a town that was started without one.</summary>
+    public async Task StartDispatcherAsync(CancellationToken deadline) => Dispatcher = await StartAsync("services/dispatcher", deadline);
+
     /// <summary>Spawns the agents that work is assigned to: runtime <c>noop</c>, 16 tasks at once each.</summary>
     public async Task<IReadOnlyList<byte[]>> SpawnAgentsAsync(Uri target, CancellationToken deadline)
     {
@@ -145,6 +148,7 @@ internal sealed class BenchTown : IAsyncDisposable
     public async Task<long> CountAsync(string sql, CancellationToken deadline)
     {
         await using var command = Owner.CreateCommand(sql);
+        command.CommandTimeout = 0;     // the deadline bounds it; there may be millions of rows
         return await command.ExecuteScalarAsync(deadline) is long count ? count : 0;
     }
 
