@@ -49,7 +49,10 @@ public static class Extensions
     public static void AddTownDatabase(this WebApplicationBuilder builder, int connectionsMost)
     {
         builder.AddNpgsqlDataSource("town", configureDataSourceBuilder: source => Bound(source, connectionsMost));
-        builder.Services.AddSingleton<DatabaseReadiness>();
+        builder.Services.AddSingleton<DatabaseReadiness>()
+            .AddSingleton(static services => new FootingSource("ConnectionStrings__town", services.GetRequiredService<NpgsqlDataSource>()))
+            .AddSingleton<Footing>();
+        builder.Services.AddHostedService(static services => services.GetRequiredService<Footing>());
     }
 
     /// <summary>Bounds that every connection of ours has: 3 s to connect, 3 s a command, so that an outage is an answer and not a wait.</summary>
@@ -89,8 +92,9 @@ public static class Extensions
         app.MapGet("/internal/live", static () => TypedResults.Text("live"));
         app.MapGet("/internal/ready", static async (HttpContext context, CancellationToken cancellationToken) =>
             context.RequestServices.GetService<DatabaseReadiness>() is { } database && !await database.IsReadyAsync(cancellationToken)
-                ? (IResult)CommonRefusals.Unavailable
-                : TypedResults.Text("ready"));
+                ? CommonRefusals.Unavailable
+                : context.RequestServices.GetServices<IStanding>().Select(static one => one.Refusal).FirstOrDefault(static one => one is not null)
+                    ?? (IResult)TypedResults.Text("ready"));
     }
 
     /// <summary>Runs a service whose settings may be wrong: then every mistake is said and the exit code is 78.</summary>
@@ -99,8 +103,10 @@ public static class Extensions
         try
         {
             await using var app = build();
+            // Asked for before the run: the host takes its services with it.
+            var footing = app.Services.GetService<Footing>();
             await app.RunAsync();
-            return 0;
+            return footing is { Mistakes.Count: > 0 } ? throw new SettingsException(footing.Mistakes) : 0;
         }
         catch (SettingsException wrong)
         {

@@ -36,6 +36,7 @@ public static class Actions
     public const string LimitChanged = "LimitChanged";
     public const string TenantChanged = "TenantChanged";
     public const string TownChanged = "TownChanged";
+    public const string LedgerRestoreAccepted = "LedgerRestoreAccepted";
 }
 
 /// <summary>How an entry ended, as <c>outcome</c>.</summary>

@@ -38,6 +38,9 @@ public sealed partial record TownSettings
     /// <summary><c>TOWN_ALLOWED_HOSTS</c>: Host headers accepted beside loopback names, comma separated. Default none.</summary>
     public IReadOnlyList<string> AllowedHosts { get; init; } = [];
 
+    /// <summary><c>TOWN_ONE_DATABASE_ROLE</c>: accept services whose role may change the ledger. Default false.</summary>
+    public bool OneDatabaseRole { get; init; }
+
     /// <summary>The lease that a runtime's attempts get.</summary>
     public TimeSpan LeaseOf(string runtime) =>
         Lease ?? TimeSpan.FromSeconds(runtime == Runtimes.Command ? 120 : 30);
@@ -61,6 +64,7 @@ public sealed partial record TownSettings
             ReaperPeriod = Seconds(configuration, "TOWN_REAPER_SECS", 5, 0.1, 60, mistakes)!.Value,
             IdleTimeout = Seconds(configuration, "TOWN_IDLE_TIMEOUT_SECS", 300, 0, 86_400, mistakes)!.Value,
             UseStreams = Switch(configuration, "TOWN_USE_STREAMS", otherwise: false, mistakes),
+            OneDatabaseRole = Switch(configuration, "TOWN_ONE_DATABASE_ROLE", otherwise: false, mistakes),
             MaxAgents = Number(configuration, "TOWN_MAX_AGENTS", 10, 0, 1_000_000, mistakes),
             MaxWorkers = Number(configuration, "TOWN_MAX_WORKERS", 2, 0, 1000, mistakes),
             WorkerSlots = Number(configuration, "TOWN_WORKER_SLOTS", 8, 1, 1024, mistakes),

@@ -59,7 +59,7 @@ internal static class CommandTree
         root.Add(OutputCommand.Create(globals));
         root.Add(CancelCommand.Create(globals));
         root.Add(EventsCommand.Create(globals));
-        root.Add(new Command("ledger", "The log of everything that was done") { VerifyCommand.Create(globals) });
+        root.Add(new Command("ledger", "The log of everything that was done") { VerifyCommand.Create(globals), ExportCommand.Create(globals) });
         root.Add(new Command("fleet", "Several agents and their tasks from one file") { FleetRunCommand.Create(globals) });
         return root;
     }

@@ -5,31 +5,82 @@ using Townhall.Cli.Invoking;
 using Townhall.Cli.Screens;
 using Townhall.Cli.Town;
 using Townhall.Ledger;
+using Townhall.Ledger.Checkpoints;
 
 namespace Townhall.Cli.LedgerChain;
 
 /// <summary>What a walk over the chain found, as <c>--json</c> shows it.</summary>
 /// <param name="Checked">Entries that are sound, from the first on.</param>
 /// <param name="FirstBad">The first that is not, or null.</param>
-internal sealed record VerifiedLedger(string Town, bool Sound, long Checked, HeadRow Head, long? FirstBad, string? Why);
+/// <param name="Checkpoints">How many kept places were compared.</param>
+internal sealed record VerifiedLedger(string Town, bool Sound, long Checked, HeadRow Head, long? FirstBad, string? Why, long Checkpoints);
 
 /// <summary><c>tt ledger verify</c>: recomputes the chain here, from its first entry, and names the first bad one.</summary>
 internal static class VerifyCommand
 {
     private const int PageSize = 1000;
 
-    public static Command Create(GlobalOptions globals) =>
-        globals.Command("verify", "Recompute the chain from its first entry; the first bad one ends with exit code 1", [], RunAsync);
+    private static readonly Option<string?> FileOption = new("--file") { Description = "An exported ledger; no town is asked", HelpName = "FILE" };
+    private static readonly Option<string[]> KeyOptions = new("--key") { Description = "A public key that may have signed checkpoints", HelpName = "PEM" };
+    private static readonly Option<string?> KeptOption = new("--kept") { Description = "Checkpoints that were kept elsewhere", HelpName = "FILE" };
+
+    public static Command Create(GlobalOptions globals) => globals.Command(
+        "verify", "Recompute the chain from its first entry; the first bad one ends with exit code 1", [FileOption, KeyOptions, KeptOption], RunAsync);
 
     private static async Task<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
+        CheckpointPublicKey[] keys = [.. (invocation.Value(KeyOptions) ?? []).Select(path => KeyFiles.Read(Full(invocation, path)))];
+        try
+        {
+            IReadOnlyList<Checkpoint> kept = invocation.Value(KeptOption) is { } keptFile ? KeyFiles.ReadKept(Full(invocation, keptFile)) : [];
+            return Show(invocation, invocation.Value(FileOption) is { } file
+                ? await OfflineAsync(Full(invocation, file), keys, kept, cancellationToken)
+                : await OnlineAsync(invocation, keys, kept, cancellationToken));
+        }
+        finally
+        {
+            foreach (var key in keys)
+            {
+                key.Dispose();
+            }
+        }
+    }
+
+    private static async Task<VerifiedLedger> OnlineAsync(
+        Invocation invocation, CheckpointPublicKey[] keys, IReadOnlyList<Checkpoint> kept, CancellationToken cancellationToken)
+    {
         var first = await invocation.Town.LedgerAsync(0, PageSize, cancellationToken);
+        if (KeyFiles.Fault(kept, first.Town, keys) is { } fault)
+        {
+            return new(first.Town, false, 0, first.Head, 1, fault, 0);
+        }
 
         // The head as it stands now; what is sealed while we walk belongs to the next walk.
         var head = first.Head;
         var verdict = await LedgerVerifier.VerifyAsync(
-            EntriesAsync(invocation, first, cancellationToken), (head.Seq, Bytes(head.Hash)), cancellationToken);
-        var verified = new VerifiedLedger(first.Town, verdict.FirstBad is null, verdict.Checked, head, verdict.FirstBad, verdict.Why);
+            EntriesAsync(invocation, first, cancellationToken), (head.Seq, Hexadecimal.Bytes(head.Hash)), KeyFiles.Places(kept), cancellationToken);
+        return new(first.Town, verdict.FirstBad is null, verdict.Checked, head, verdict.FirstBad, verdict.Why, kept.Count);
+    }
+
+    private static async Task<VerifiedLedger> OfflineAsync(
+        string file, CheckpointPublicKey[] keys, IReadOnlyList<Checkpoint> kept, CancellationToken cancellationToken)
+    {
+        var (header, brought) = ExportFile.Open(file);
+        // What the file brings proves something only when it is signed by a key that somebody trusts.
+        Checkpoint[] all = keys.Length > 0 ? [.. brought, .. kept] : [.. kept];
+        var fault = KeyFiles.Fault(all, header.Town, keys)
+            ?? (keys.Length > 0 && all.Length == 0 ? "The file brings no checkpoint that the key could have signed." : null);
+        if (fault is not null)
+        {
+            return new(header.Town, false, 0, header.Head, 1, fault, 0);
+        }
+
+        var verdict = await ExportFile.VerifyAsync(file, header, KeyFiles.Places(all), cancellationToken);
+        return new(header.Town, verdict.FirstBad is null, verdict.Checked, header.Head, verdict.FirstBad, verdict.Why, all.Length);
+    }
+
+    private static int Show(Invocation invocation, VerifiedLedger verified)
+    {
         if (invocation.Json)
         {
             invocation.Screen.Json(verified, TownJson.Readable.VerifiedLedger);
@@ -38,7 +89,10 @@ internal static class VerifyCommand
         {
             invocation.Screen.Answers.MarkupLine(
                 $"[green]✓[/] {Looks.Number(verified.Checked)} entries of [bold]{Looks.Text(verified.Town)}[/] are as they were sealed");
-            invocation.Screen.Answers.MarkupLine($"[grey]  head {head.Seq}  {Markup.Escape(Printable.Line(head.Hash))}[/]");
+            invocation.Screen.Answers.MarkupLine($"[grey]  head {verified.Head.Seq}  {Markup.Escape(Printable.Line(verified.Head.Hash))}[/]");
+            invocation.Screen.Answers.MarkupLine(verified.Checkpoints > 0
+                ? $"[grey]  {Looks.Number(verified.Checkpoints)} checkpoints hold[/]"
+                : "[grey]  no checkpoint was compared: a rewrite with new hashes would not show (--key, --kept)[/]");
         }
         else
         {
@@ -47,6 +101,8 @@ internal static class VerifyCommand
 
         return verified.Sound ? ExitCodes.Ok : ExitCodes.Failed;
     }
+
+    private static string Full(Invocation invocation, string path) => Path.GetFullPath(path, invocation.World.CurrentFolder);
 
     private static async IAsyncEnumerable<LedgerEntry> EntriesAsync(
         Invocation invocation, LedgerPage page, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -61,7 +117,7 @@ internal static class VerifyCommand
                     yield break;
                 }
 
-                yield return Entry(page.Town, entry);
+                yield return entry.ToEntry(page.Town);
             }
 
             // Never backwards: a page that promises the same again would keep us here for ever.
@@ -71,23 +127,6 @@ internal static class VerifyCommand
             }
 
             page = await invocation.Town.LedgerAsync(after, PageSize, cancellationToken);
-        }
-    }
-
-    private static LedgerEntry Entry(string town, EntryRow row) => new(
-        town, row.Seq, row.Id, row.At.ToUniversalTime(), row.Actor, row.Action, row.AgentId, row.AgentName, row.TaskId, row.Outcome,
-        row.Detail, Bytes(row.PrevHash), Bytes(row.Hash));
-
-    /// <summary>A hash that is none is a wrong hash, not a broken program: it must be named like any other.</summary>
-    private static byte[] Bytes(string hex)
-    {
-        try
-        {
-            return Convert.FromHexString(hex);
-        }
-        catch (FormatException)
-        {
-            return [];
         }
     }
 }

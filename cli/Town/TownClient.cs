@@ -91,6 +91,15 @@ internal sealed class TownClient : IDisposable
         GetAsync(
             string.Create(CultureInfo.InvariantCulture, $"v1/ledger?after={after}&limit={limit}"), TownJson.Default.LedgerPage, cancellationToken);
 
+    /// <summary>Signed checkpoints behind <paramref name="after"/>, in the order of their making.</summary>
+    public Task<CheckpointPage> CheckpointsAsync(long after, CancellationToken cancellationToken) =>
+        GetAsync(
+            string.Create(CultureInfo.InvariantCulture, $"v1/ledger/checkpoints?after={after}&limit={PageSize}"), TownJson.Default.CheckpointPage,
+            cancellationToken);
+
+    public Task<LedgerKeys> LedgerKeysAsync(CancellationToken cancellationToken) =>
+        GetAsync("v1/ledger/keys", TownJson.Default.LedgerKeys, cancellationToken);
+
     /// <summary>What one attempt of a task printed, from <paramref name="offset"/> on; with <paramref name="follow"/> until it ends.</summary>
     /// <returns>An open answer whose body the caller reads and disposes.</returns>
     public Task<HttpResponseMessage> OutputAsync(string id, int attempt, long offset, bool follow, CancellationToken cancellationToken) =>

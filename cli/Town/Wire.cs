@@ -1,3 +1,6 @@
+using Townhall.Cli.LedgerChain;
+using Townhall.Ledger;
+
 namespace Townhall.Cli.Town;
 
 /// <summary>An agent, as <c>GET /v1/agents</c> says.</summary>
@@ -48,11 +51,24 @@ internal sealed record ReasonRow(
 /// <summary>An entry exactly as it was hashed: <c>detail</c> is the JSON text itself, hashes are hex.</summary>
 internal sealed record EntryRow(
     long Seq, long Id, DateTime At, string Actor, string Action, Guid? AgentId, string? AgentName, Guid? TaskId, string Outcome,
-    string Detail, string PrevHash, string Hash);
+    string Detail, string PrevHash, string Hash)
+{
+    public LedgerEntry ToEntry(string town) => new(
+        town, Seq, Id, At.ToUniversalTime(), Actor, Action, AgentId, AgentName, TaskId, Outcome, Detail, Hexadecimal.Bytes(PrevHash), Hexadecimal.Bytes(Hash));
+}
 
 internal sealed record HeadRow(long Seq, string Hash);
 
 internal sealed record LedgerPage(string Town, EntryRow[] Entries, HeadRow Head, long? NextAfter);
+
+/// <summary>A signed checkpoint as the town shows it; <c>tt</c> checks its signature, never believes it.</summary>
+internal sealed record CheckpointRow(long Id, string Town, long Seq, string Hash, DateTime At, string KeyId, string Signature);
+
+internal sealed record CheckpointPage(CheckpointRow[] Checkpoints, long? NextAfter);
+
+internal sealed record LedgerKeyRow(string KeyId, string PublicKey);
+
+internal sealed record LedgerKeys(LedgerKeyRow[] Keys);
 
 /// <summary>A refusal as the town words it (RFC 9457).</summary>
 internal sealed record ProblemDocument(string? Code, string? Detail, string? Title);

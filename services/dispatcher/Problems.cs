@@ -14,5 +14,7 @@ internal static class Problems
     public static readonly Refusal Stopping =
         new(503, "stopping", "This dispatcher is stopping; ask again.") { RetryAfterSecs = 1 };
 
+    public static Refusal LedgerBroken(string detail) => new(503, "ledger_broken", detail) { RetryAfterSecs = 30 };
+
     public static Refusal Invalid(string detail) => new(422, "invalid_value", detail);
 }

@@ -31,6 +31,8 @@ namespace Townhall.Api;
 [JsonSerializable(typeof(HealthView))]
 [JsonSerializable(typeof(ReadyView))]
 [JsonSerializable(typeof(LedgerPageView))]
+[JsonSerializable(typeof(CheckpointPageView))]
+[JsonSerializable(typeof(LedgerKeyListView))]
 [JsonSerializable(typeof(Contracts.Workers.AgentGrant))]
 internal sealed partial class TownhallJson : JsonSerializerContext
 {

@@ -1,10 +1,13 @@
 using Npgsql;
+using Townhall.Dispatcher.Checkpoints;
 using Townhall.ServiceDefaults.Settings;
 
 namespace Townhall.Dispatcher.Duties;
 
 /// <summary>Holds the town's one leadership: who seals the ledger and expires leases. Its epoch fences what the holder writes.</summary>
-internal sealed partial class Leadership(NpgsqlDataSource database, TownSettings town, TimeProvider clock, ILogger<Leadership> logger)
+/// <remarks>Nobody leads a town whose ledger is not the one that was kept.</remarks>
+internal sealed partial class Leadership(
+    NpgsqlDataSource database, ILedgerGuard guard, TownSettings town, TimeProvider clock, ILogger<Leadership> logger)
     : BackgroundService, ILeadership
 {
     private const string Duty = "dispatch";
@@ -42,6 +45,12 @@ internal sealed partial class Leadership(NpgsqlDataSource database, TownSettings
         var led = Epoch is not null;
         try
         {
+            if (!await guard.CheckAsync(cancellationToken))
+            {
+                Volatile.Write(ref _epoch, 0);
+                return;
+            }
+
             await using var command = database.CreateCommand("""
                 INSERT INTO leader AS held (town, duty, holder, epoch, until) VALUES ($1, $2, $3, 1, now() + $4)
                 ON CONFLICT (town, duty) DO UPDATE

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using Townhall.Contracts.Workers;
+using Townhall.Dispatcher.Checkpoints;
 using Townhall.Dispatcher.Queues;
 using Townhall.Dispatcher.Workers;
 using Townhall.ServiceDefaults.Problems;
@@ -16,8 +17,10 @@ internal static class LeaseEndpoints
         builder.Services.AddSingleton<LeaseStore>().AddSingleton<IClaimStore>(static services => services.GetRequiredService<LeaseStore>())
             .AddSingleton<ReadyAgents>().AddSingleton<LeasePump>()
             .AddSingleton<PostgresQueue>().AddSingleton<WorkStream>().AddSingleton<StreamsQueue>()
-            .AddSingleton<IWorkQueue>(static services => services.GetRequiredService<TownSettings>().UseStreams
-                ? services.GetRequiredService<StreamsQueue>() : services.GetRequiredService<PostgresQueue>());
+            .AddSingleton<IWorkQueue>(static services => new GuardedQueue(
+                services.GetRequiredService<TownSettings>().UseStreams
+                    ? services.GetRequiredService<StreamsQueue>() : services.GetRequiredService<PostgresQueue>(),
+                services.GetRequiredService<ILedgerGuard>()));
         builder.Services.AddHostedService(static services => services.GetRequiredService<LeasePump>());
     }
 

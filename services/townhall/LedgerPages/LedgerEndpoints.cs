@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using Npgsql;
 using Townhall.Ledger;
+using Townhall.Ledger.Checkpoints;
 using Townhall.ServiceDefaults.Problems;
 using Townhall.ServiceDefaults.Settings;
 
@@ -23,9 +24,15 @@ internal static class LedgerEndpoints
     private const int PageMost = 5000;
 
     public static void AddLedgerPages(this IHostApplicationBuilder builder) =>
-        builder.Services.AddSingleton(static services => new LedgerReader(services.GetRequiredService<NpgsqlDataSource>()));
+        builder.Services.AddSingleton(static services => new LedgerReader(services.GetRequiredService<NpgsqlDataSource>()))
+            .AddSingleton(static services => new CheckpointTable(services.GetRequiredService<NpgsqlDataSource>()));
 
-    public static void MapLedgerPages(this IEndpointRouteBuilder routes) => routes.MapGet("/v1/ledger", ListEntries).WithTags("Ledger");
+    public static void MapLedgerPages(this IEndpointRouteBuilder routes)
+    {
+        routes.MapGet("/v1/ledger", ListEntries).WithTags("Ledger");
+        routes.MapGet("/v1/ledger/checkpoints", CheckpointEndpoints.ListCheckpoints).WithTags("Ledger");
+        routes.MapGet("/v1/ledger/keys", CheckpointEndpoints.ListKeys).WithTags("Ledger");
+    }
 
     internal static async Task<Results<Ok<LedgerPageView>, Refusal>> ListEntries(
         LedgerReader ledger, TownSettings town, CancellationToken cancellationToken, long after = 0, int limit = 1000)

@@ -34,17 +34,23 @@ internal static class TownEndpoints
         host.ApplicationStopping.IsCancellationRequested));
 
     internal static async Task<IResult> GetReady(
-        RedisDoor redis, DatabaseReadiness database, TownSettings town, CancellationToken cancellationToken)
+        RedisDoor redis, DatabaseReadiness database, Footing footing, TownStore store, TownSettings town, CancellationToken cancellationToken)
     {
         var latency = await redis.PingAsync();
         var stored = await database.IsReadyAsync(cancellationToken);
         var away = (Redis: latency is null, Database: !stored) switch
         {
-            (false, false) => null,
+            (false, false) => footing.Evicting is { } policy ? Footing.Words(policy) : null,
             (true, false) => "Redis does not answer; work goes on through Postgres, more slowly.",
             (false, true) => "The database does not answer.",
             (true, true) => "Neither the database nor Redis answers.",
         };
+        // Worse than anything that is merely away: the town does no work before somebody decides.
+        if (stored && await store.LedgerAlarmAsync(cancellationToken) is { } alarm)
+        {
+            away = $"The ledger is not the one that was kept: {alarm}";
+        }
+
         var view = new ReadyView(
             away is null ? "ready" : "not_ready", latency is null ? "disconnected" : "connected",
             latency is { } took ? Math.Round(took.TotalMilliseconds, 3) : null, stored ? "connected" : "disconnected",

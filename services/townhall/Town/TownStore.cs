@@ -25,4 +25,19 @@ internal sealed class TownStore(NpgsqlDataSource database, TownSettings town)
         return (new(row.GetInt64(0), row.GetInt64(1), row.GetInt64(2), row.GetInt64(3), row.GetInt64(4), row.GetInt64(5),
             row.GetInt64(6), row.GetInt64(7)), row.GetInt32(8));
     }
+
+    /// <summary>Why nothing is sealed and no work is given out, where the ledger is not the one that was kept; null where it is, or the database does not answer.</summary>
+    public async Task<string?> LedgerAlarmAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var command = database.CreateCommand("SELECT reason FROM ledger_alarm WHERE town = $1");
+            command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
+            return await command.ExecuteScalarAsync(cancellationToken) as string;
+        }
+        catch (Exception away) when (away is NpgsqlException or TimeoutException)
+        {
+            return null;    // whoever asks has heard that the database is away
+        }
+    }
 }

@@ -49,6 +49,17 @@ internal static class RedisContent
         await Scenario.LastAsync(2, deadline);
         await town.Redis.CommandAsync(deadline, "FLUSHALL");
         await town.Redis.CommandAsync(deadline, "CONFIG", "SET", "maxmemory", "0");
+
+        // A policy that evicts is refused by whoever starts; who runs already only says so.
+        await town.Redis.CommandAsync(deadline, "CONFIG", "SET", "maxmemory-policy", "allkeys-lru");
+        var dispatcher = town.Dispatchers[0];
+        await dispatcher.Process.StopAsync(deadline);
+        await dispatcher.BeginAsync();
+        var code = await dispatcher.Process.ExitAsync(deadline);
+        run.Require(code == 78, $"a start with allkeys-lru ended with {code}: {dispatcher.Process.Log}");
+        await Eventually.Holds(() => dispatcher.Process.Log.Contains("allkeys-lru", StringComparison.Ordinal), deadline, "the dispatcher to name the policy");
+        await town.Redis.CommandAsync(deadline, "CONFIG", "SET", "maxmemory-policy", "noeviction");
+        await town.StartAllAsync(deadline);
     });
 
     public static async Task DiskFull(FaultRun run, CancellationToken deadline)

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Townhall.Ledger;
 using Townhall.Testing;
 
 namespace Townhall.Faults.Rows;
@@ -69,7 +68,7 @@ internal static class Whole
         run.See("work longer than a lease ran once");
     });
 
-    /// <summary>The database is put back to an older copy; whoever kept a head of the chain can tell.</summary>
+    /// <summary>The database is put back to an older copy: the town notices, stops, and goes on when an operator accepts it.</summary>
     public static async Task OldBackup(FaultRun run, CancellationToken deadline)
     {
         await using var postgres = await PostgresServer.StartOwnAsync(deadline);
@@ -97,15 +96,53 @@ internal static class Whole
             var back = await HeadAsync(town, deadline);
             run.Happened(back.Seq < kept.Seq, $"the chain fell from {kept.Seq} back to {back.Seq}");
 
-            var entries = await new LedgerReader(town.Database.Owner).AfterAsync(town.Database.Town, 0, 100_000, deadline);
-            var verdict = await LedgerVerifier.VerifyAsync(StreamAsync(entries), kept, deadline);
-            run.See($"against the kept head: {verdict.Why}");
-            run.Require(verdict.FirstBad == back.Seq + 1, "the verifier did not name the first missing entry");
             // What was accepted after the copy is gone with it: that is the fault, and the checker is told so.
             run.History.Forget(later);
-            await town.StartAllAsync(deadline);
+            await RefusesAsync(town, run, kept, back.Seq, deadline);
+            await AcceptsAsync(town, run, kept, deadline);
         }, postgres: postgres);
     }
+
+    /// <summary>The town says what happened, seals nothing over it and gives out no work, although it is asked for some.</summary>
+    private static async Task RefusesAsync(TownUnderTest town, FaultRun run, (long Seq, byte[] Hash) kept, long back, CancellationToken deadline)
+    {
+        await town.Townhall.StartAsync(deadline);
+        await town.Dispatchers[0].BeginAsync();
+        await Task.WhenAll(town.Workers.Select(static one => one.BeginAsync()));
+        await Eventually.Holds(() => town.Dispatchers[0].Process.Log.Contains(Acceptance(kept), StringComparison.Ordinal), deadline, "the dispatcher to name the kept place");
+        run.Require((await town.Client.AssignAsync(await AgentAsync(town, deadline), "x", deadline)).Ending == Ending.Ok, "work is no longer accepted");
+        // More than a leader's term, a sweep and a lease request.
+        await Scenario.LastAsync(7, deadline);
+        run.Require(town.Dispatchers[0].Runs, "the dispatcher ended");
+        run.Require((await HeadAsync(town, deadline)).Seq == back, "entries were sealed over the lost ones");
+        run.Require(await town.TryScalarAsync<long>("SELECT count(*) FROM task WHERE state = 'running'", deadline) == 0, "work was given out");
+        using var client = new HttpClient { Timeout = TimeSpan.FromSeconds(5) };
+        foreach (var (port, path) in ((int, string)[])[(town.Dispatchers[0].Port, "/internal/ready"), (town.Townhall.Port, "/ready")])
+        {
+            using var answer = await client.GetAsync(new Uri($"http://127.0.0.1:{port}{path}"), deadline);
+            var text = await answer.Content.ReadAsStringAsync(deadline);
+            run.Require((int)answer.StatusCode == 503 && text.Contains($"at entry {kept.Seq} ", StringComparison.Ordinal), $"{path} answers {(int)answer.StatusCode} {text}");
+        }
+
+        run.See($"the town itself refused: the kept checkpoint stands at {kept.Seq}, the ledger at {back}");
+    }
+
+    /// <summary>An operator means it: the town goes on, and that it was decided is in the ledger.</summary>
+    private static async Task AcceptsAsync(TownUnderTest town, FaultRun run, (long Seq, byte[] Hash) kept, CancellationToken deadline)
+    {
+        await town.Dispatchers[0].Process.StopAsync(Deadline.Usual());
+        town.More["TOWN_LEDGER_ACCEPT"] = Acceptance(kept).Split('=')[1];
+        await town.StartAllAsync(deadline);
+        await town.QuietAsync(deadline);
+        run.Require(
+            await town.TryScalarAsync<long>("SELECT count(*) FROM ledger WHERE action = 'LedgerRestoreAccepted'", deadline) == 1, "the decision is not in the ledger");
+    }
+
+    private static string Acceptance((long Seq, byte[] Hash) kept) =>
+        string.Create(System.Globalization.CultureInfo.InvariantCulture, $"TOWN_LEDGER_ACCEPT={kept.Seq}:{Convert.ToHexStringLower(kept.Hash)[..16]}");
+
+    private static async Task<string> AgentAsync(TownUnderTest town, CancellationToken deadline) =>
+        (await town.TryScalarAsync<string>("SELECT name FROM agent LIMIT 1", deadline))!;
 
     private static async Task CopyAsync(string from, string to, CancellationToken deadline)
     {
@@ -123,15 +160,5 @@ internal static class Whole
             static found => found is not null, deadline, "the head");
         var words = head!.Split(' ');
         return (long.Parse(words[0], System.Globalization.CultureInfo.InvariantCulture), Convert.FromHexString(words[1]));
-    }
-
-    private static async IAsyncEnumerable<LedgerEntry> StreamAsync(IEnumerable<LedgerEntry> entries)
-    {
-        foreach (var entry in entries)
-        {
-            yield return entry;
-        }
-
-        await Task.CompletedTask;
     }
 }

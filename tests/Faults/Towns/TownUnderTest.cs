@@ -73,6 +73,9 @@ public sealed class TownUnderTest : IAsyncDisposable
 
     public TownClient Client { get; }
 
+    /// <summary>Settings that the services get at their next start beside the usual ones.</summary>
+    public Dictionary<string, string> More { get; } = new(StringComparer.Ordinal);
+
     /// <summary>Leases of this length, s.</summary>
     public double Lease => _options.Lease;
 
@@ -234,6 +237,12 @@ public sealed class TownUnderTest : IAsyncDisposable
         // Both queues get their share of the seeds.
         settings["TOWN_USE_STREAMS"] = Streams ? "true" : "false";
         settings["TOWN_WORKER_KEY_FILE"] = KeyFile;
+        settings["TOWN_DATA"] = _folder;
+        foreach (var (key, value) in More)
+        {
+            settings[key] = value;
+        }
+
         return settings;
     }
 

@@ -103,7 +103,7 @@ public sealed class VerifyTests
                 """);
         }));
 
-    private static string Entry(LedgerEntry entry) => JsonSerializer.Serialize(new
+    internal static string Entry(LedgerEntry entry) => JsonSerializer.Serialize(new
     {
         seq = entry.Seq,
         id = entry.Id,
