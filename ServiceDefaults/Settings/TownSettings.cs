@@ -38,6 +38,9 @@ public sealed partial record TownSettings
     /// <summary><c>TOWN_ALLOWED_HOSTS</c>: Host headers accepted beside loopback names, comma separated. Default none.</summary>
     public IReadOnlyList<string> AllowedHosts { get; init; } = [];
 
+    /// <summary><c>TOWN_SNAPSHOT_ALARM_SECS</c>: a snapshot of the database that is held longer is warned about, 1 to 86,400 s. Default 60 s.</summary>
+    public TimeSpan SnapshotAlarm { get; init; }
+
     /// <summary><c>TOWN_ONE_DATABASE_ROLE</c>: accept services whose role may change the ledger. Default false.</summary>
     public bool OneDatabaseRole { get; init; }
 
@@ -64,6 +67,7 @@ public sealed partial record TownSettings
             ReaperPeriod = Seconds(configuration, "TOWN_REAPER_SECS", 5, 0.1, 60, mistakes)!.Value,
             IdleTimeout = Seconds(configuration, "TOWN_IDLE_TIMEOUT_SECS", 300, 0, 86_400, mistakes)!.Value,
             UseStreams = Switch(configuration, "TOWN_USE_STREAMS", otherwise: false, mistakes),
+            SnapshotAlarm = Seconds(configuration, "TOWN_SNAPSHOT_ALARM_SECS", 60, 1, 86_400, mistakes)!.Value,
             OneDatabaseRole = Switch(configuration, "TOWN_ONE_DATABASE_ROLE", otherwise: false, mistakes),
             MaxAgents = Number(configuration, "TOWN_MAX_AGENTS", 10, 0, 1_000_000, mistakes),
             MaxWorkers = Number(configuration, "TOWN_MAX_WORKERS", 2, 0, 1000, mistakes),

@@ -23,6 +23,7 @@ internal static class DutyRegistration
         builder.Services.AddHostedService<Sequencer>();
         builder.Services.AddHostedService<Reaper>();
         builder.Services.AddHostedService<KeyPruning>();
+        builder.Services.AddHostedService<SnapshotWatch>();
         builder.Services.AddHostedService<Sweep>();
     }
 }

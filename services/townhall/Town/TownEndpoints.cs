@@ -68,7 +68,8 @@ internal static class TownEndpoints
         var (tasks, workers) = await store.CountsAsync(cancellationToken);
         return TypedResults.Ok(new StatusView(
             town.Name, town.Root, RedisAddress(configuration), await agents.CountAsync(cancellationToken),
-            await agents.ListAsync(Guid.Empty, AgentsShown, cancellationToken), tasks, workers));
+            await agents.ListAsync(Guid.Empty, AgentsShown, cancellationToken), tasks, workers,
+            await store.OldestSnapshotAsync(cancellationToken)));
     }
 
     /// <summary>Where Redis is, without what opens it.</summary>

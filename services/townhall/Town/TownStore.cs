@@ -26,6 +26,18 @@ internal sealed class TownStore(NpgsqlDataSource database, TownSettings town)
             row.GetInt64(6), row.GetInt64(7)), row.GetInt32(8));
     }
 
+    /// <summary>Who holds the oldest snapshot of the database; null when nobody does.</summary>
+    public async Task<HeldSnapshotView?> OldestSnapshotAsync(CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("SELECT age_secs, since, role, application, state FROM oldest_snapshot()");
+        await using var row = await command.ExecuteReaderAsync(cancellationToken);
+        return await row.ReadAsync(cancellationToken)
+            ? new(
+                Math.Round(Math.Max(0, row.GetDouble(0)), 1), row.GetDateTime(1), row.IsDBNull(2) ? "" : row.GetString(2),
+                row.IsDBNull(3) ? "" : row.GetString(3), row.IsDBNull(4) ? "" : row.GetString(4), row.GetDouble(0) >= town.SnapshotAlarm.TotalSeconds)
+            : null;
+    }
+
     /// <summary>Why nothing is sealed and no work is given out, where the ledger is not the one that was kept; null where it is, or the database does not answer.</summary>
     public async Task<string?> LedgerAlarmAsync(CancellationToken cancellationToken)
     {

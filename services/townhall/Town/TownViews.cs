@@ -9,8 +9,12 @@ internal sealed record TownView(string Name, string Root, string RedisUrl);
 internal sealed record TaskCounts(
     long Pending, long Assigned, long Running, long Waiting, long Completed, long Failed, long Cancelled, long Dead);
 
+/// <summary>A snapshot of the database that keeps dead rows; <c>alarm</c> when it is held longer than the town's limit.</summary>
+internal sealed record HeldSnapshotView(double AgeSecs, DateTime Since, string Role, string Application, string State, bool Alarm);
+
 internal sealed record StatusView(
-    string Name, string Root, string RedisUrl, long AgentCount, IReadOnlyList<AgentView> Agents, TaskCounts Tasks, int Workers);
+    string Name, string Root, string RedisUrl, long AgentCount, IReadOnlyList<AgentView> Agents, TaskCounts Tasks, int Workers,
+    HeldSnapshotView? OldestSnapshot);
 
 internal sealed record HealthView(
     string Status, string Version, long UptimeSecs, string Mode, string DefaultProvider, bool CognitionLive, string Ledger, bool Shutdown);
