@@ -77,21 +77,25 @@ internal sealed class ReadyAgents
     }
 
     /// <summary>Divides <paramref name="most"/> starts among those whose turn it is. Each agent named must be given back.</summary>
-    public Turn[] Take(int most)
+    /// <param name="inARow">Starts that an agent gets in one turn if its last look left more to start; all of them count.</param>
+    public Turn[] Take(int most, int inARow = 1)
     {
         lock (_gate)
         {
             var taken = new List<Agent>();
-            for (var left = most; left > 0 && NextTenant() is { } tenant; left--)
+            for (var left = most; left > 0 && NextTenant() is { } tenant;)
             {
                 var agent = Next(tenant);
-                if (agent.Quota++ == 0)
+                if (agent.Quota == 0)
                 {
                     taken.Add(agent);
                 }
 
-                agent.Pass += 1d / agent.Weight;
-                tenant.Pass += 1d / tenant.Weight;
+                var starts = agent.HadMore ? Math.Min(Math.Min(inARow, left), agent.Most - agent.Quota) : 1;
+                agent.Quota += starts;
+                left -= starts;
+                agent.Pass += (double)starts / agent.Weight;
+                tenant.Pass += (double)starts / tenant.Weight;
                 if (agent.Quota < agent.Most)
                 {
                     Queue(agent);
@@ -133,7 +137,7 @@ internal sealed class ReadyAgents
             var unused = agent.Quota - Math.Min(looked.Taken, agent.Quota);
             agent.Pass -= (double)unused / agent.Weight;
             agent.Tenant.Pass -= (double)unused / agent.Tenant.Weight;
-            (agent.Looking, agent.Quota) = (false, 0);
+            (agent.Looking, agent.Quota, agent.HadMore) = (false, 0, looked.More);
             if (looked.Share is { } share)
             {
                 Know(agent, share, looked.Taken);
@@ -288,6 +292,9 @@ internal sealed class ReadyAgents
         public int Stamp { get; set; }
 
         public bool Looking { get; set; }
+
+        /// <summary>Its last look found as much as it was allowed to.</summary>
+        public bool HadMore { get; set; }
 
         public bool RungMeanwhile { get; set; }
     }

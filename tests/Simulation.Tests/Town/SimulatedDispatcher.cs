@@ -44,7 +44,7 @@ internal sealed class SimulatedDispatcher : SimulatedProcess
         var bell = new SequencerBell();
 
         // Without a doorbell: rings are delivered by Heard, which does what the pump does when it hears one.
-        _pump = new(_connection, new PostgresQueue(_connection, _ready), _ready, null!, bell, Clock, NullLogger<LeasePump>.Instance);
+        _pump = new(_connection, new PostgresQueue(_connection, _ready, Clock), _ready, null!, bell, Clock, NullLogger<LeasePump>.Instance);
         _batcher = new(_connection, _connection, _ready, _pump, bell, NullLogger<SettleBatcher>.Instance);
         _reaper = new(_connection, _leadership, _ready, _pump, bell, town, Clock, NullLogger<Reaper>.Instance);
         _sweep = new(_connection, _ready, _pump, null!, bell, Clock, NullLogger<Sweep>.Instance);

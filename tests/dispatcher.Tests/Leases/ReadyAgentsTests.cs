@@ -90,6 +90,26 @@ public sealed class ReadyAgentsTests
     }
 
     [Fact]
+    public void Starts_in_a_row_go_to_fewer_agents_at_once_and_to_all_of_them_alike()
+    {
+        var agents = Enumerable.Range(0, 64).Select(_ => Agent("t", tasks: 1000)).ToArray();
+        Serve(starts: 256);
+        Assert.Equal([(16, 4)], _ready.Take(64, inARow: 4).GroupBy(static turn => turn.Quota).Select(static turns => (turns.Count(), turns.Key)));
+        Serve(starts: 48 * 4, inARow: 4);
+        // The sixteen are still looked at; each of the others had one turn.
+        Assert.Equal([(4, 16), (8, 48)], agents.CountBy(agent => _started[agent]).Select(static one => (one.Key, one.Value)).Order());
+    }
+
+    [Fact]
+    public void Who_had_nothing_more_gets_one_start_and_not_several_in_a_row()
+    {
+        var agent = Agent("t", tasks: 1);
+        Serve(starts: 1);
+        _ready.Ring(agent);
+        Assert.Equal(new Turn(agent, 1), Assert.Single(_ready.Take(1, inARow: 8)));
+    }
+
+    [Fact]
     public void Shares_that_were_not_used_are_paid_back()
     {
         // One tenant's agent is always found busy: it must not pay for starts that it never got.
@@ -119,9 +139,9 @@ public sealed class ReadyAgentsTests
     }
 
     /// <summary>Claims of 64 that end at once, until so many tasks were started.</summary>
-    private void Serve(int starts)
+    private void Serve(int starts, int inARow = 1)
     {
-        while (starts > 0 && _ready.Take(Math.Min(64, starts)) is { Length: > 0 } turns)
+        while (starts > 0 && _ready.Take(Math.Min(64, starts), inARow) is { Length: > 0 } turns)
         {
             foreach (var (agent, quota) in turns)
             {

@@ -215,7 +215,7 @@ public abstract class QueueTests(PostgresServer postgres)
 
 public sealed class PostgresQueueTests(PostgresServer postgres) : QueueTests(postgres), IClassFixture<PostgresServer>
 {
-    private protected override Func<QueueTown.Parts, IWorkQueue> Make => static parts => new PostgresQueue(parts.Seed.Leases, parts.Ready);
+    private protected override Func<QueueTown.Parts, IWorkQueue> Make => static parts => new PostgresQueue(parts.Seed.Leases, parts.Ready, TimeProvider.System);
 }
 
 public sealed class StreamsQueueTests(PostgresServer postgres) : QueueTests(postgres), IClassFixture<PostgresServer>
@@ -223,7 +223,7 @@ public sealed class StreamsQueueTests(PostgresServer postgres) : QueueTests(post
     private readonly PostgresServer _postgres = postgres;
 
     private protected override Func<QueueTown.Parts, IWorkQueue> Make => static parts => new StreamsQueue(
-        parts.Seed.Leases, parts.Ready, new PostgresQueue(parts.Seed.Leases, parts.Ready), Stream(parts), parts.Leadership, Bell(parts),
+        parts.Seed.Leases, parts.Ready, new PostgresQueue(parts.Seed.Leases, parts.Ready, TimeProvider.System), Stream(parts), parts.Leadership, Bell(parts),
         TimeProvider.System, NullLogger<StreamsQueue>.Instance);
 
     [Fact]
