@@ -113,6 +113,38 @@ public sealed class BulkTests(PostgresServer postgres, RedisServer redis) : ICla
     }
 
     [Fact]
+    public async Task A_task_that_fails_every_batch_is_given_up_and_the_others_are_done()
+    {
+        var deadline = Deadline.Usual();
+        await using var api = await Api.StartAsync(postgres, redis, deadline);
+        await api.SpawnAsync("a", deadline);
+        var tasks = await FillAsync(api, "a", 30, deadline);
+        await api.EndAsync("failed", deadline);
+        await FailRetriesAsync(api, $"NEW.retry_of = '{tasks[11]}'", deadline);
+        var end = await SteppedAsync(api, deadline);
+        Assert.Equal((30, 29, 0, 1), Counts(end));
+        Assert.Equal(1, end.GetProperty("reasons").GetProperty("internal_error").GetInt32());
+        Assert.Equal(29, await api.CountAsync("task WHERE retry_of IS NOT NULL", deadline));
+        await api.CountersHoldAsync(deadline);
+    }
+
+    [Fact]
+    public async Task A_selection_of_which_nothing_can_be_done_ends_and_says_so()
+    {
+        var deadline = Deadline.Usual();
+        await using var api = await Api.StartAsync(postgres, redis, deadline);
+        await api.SpawnAsync("a", deadline);
+        await FillAsync(api, "a", 600, deadline);
+        await api.EndAsync("failed", deadline);
+        await FailRetriesAsync(api, "NEW.retry_of IS NOT NULL", deadline);
+        var end = await SteppedAsync(api, deadline);
+        Assert.Equal((600, 0, 0, 600), Counts(end));
+        Assert.Equal(600, end.GetProperty("reasons").GetProperty("internal_error").GetInt32());
+        Assert.Equal(0, await api.CountAsync("task", deadline));
+        Assert.Equal(1, await api.CountAsync("ledger_pending WHERE action = 'BulkFinished'", deadline));
+    }
+
+    [Fact]
     public async Task Tokens_expire_and_old_selections_are_forgotten()
     {
         var deadline = Deadline.Usual();
@@ -169,6 +201,26 @@ public sealed class BulkTests(PostgresServer postgres, RedisServer redis) : ICla
         await api.Database.ExecuteAsync("DELETE FROM task WHERE id = (SELECT id FROM task LIMIT 1)", deadline);
         Assert.Equal(100_000, (await api.PostAsync(Path, """{"action":"cancel","dry_run":true}""", deadline)).Json.GetProperty("count").GetInt32());
         Assert.Equal(100_000, await api.CountAsync("bulk_item", deadline));
+    }
+
+    private static Task FailRetriesAsync(Api api, string when, CancellationToken deadline) => api.Database.ExecuteAsync($"""
+        CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'injected'; END $$;
+        CREATE TRIGGER fail BEFORE UPDATE ON task FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION fail();
+        """, deadline);
+
+    /// <summary>Retries everything that failed, without the pauses between the tries of one batch.</summary>
+    private static async Task<JsonElement> SteppedAsync(Api api, CancellationToken deadline)
+    {
+        var draft = await api.PostAsync(Path, """{"action":"retry","dry_run":true}""", deadline);
+        var confirmed = await api.PostAsync(Path, $$"""{"confirm_token":"{{draft.Json.GetProperty("confirm_token").GetString()}}"}""", deadline);
+        var parts = new Parts(api.Database);
+        while (await api.CountAsync("bulk_selection WHERE state = 'running'", deadline) > 0)
+        {
+            await api.Database.ExecuteAsync("UPDATE bulk_selection SET again_at = now()", deadline);
+            await parts.Bulk.StepAsync(deadline);
+        }
+
+        return (await api.GetAsync(confirmed.Location!, deadline)).Json;
     }
 
     /// <summary>Tasks with tag <c>t</c> whose texts are their numbers.</summary>
