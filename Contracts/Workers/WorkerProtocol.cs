@@ -28,9 +28,12 @@ public sealed record LeaseReply(Lease[] Leases, bool Draining);
 /// <param name="Epoch">The attempt's number; it fences everything the attempt reports.</param>
 /// <param name="LeaseSecs">Length from the moment the dispatcher answered; renew every third of it.</param>
 /// <param name="TimeoutSecs">Longest run of this attempt, or null for no bound but the lease.</param>
+/// <param name="Alone">Its workers were lost so often that one more time ends it: take nothing else while it runs, so that nobody
+/// shares its end.</param>
 public sealed record Lease(
     Guid TaskId, int Epoch, Guid Token, Guid AgentId, string AgentName, string Runtime, string Cli, string Description,
-    double LeaseSecs, double? TimeoutSecs, string TrustLevel, AgentGrant Grant);
+    double LeaseSecs, double? TimeoutSecs, string TrustLevel, AgentGrant Grant,
+    bool Alone = false);
 
 /// <summary>What an agent's commands may touch beside their own empty work folder. Paths are absolute.</summary>
 /// <param name="Network"><c>host</c> or <c>none</c>.</param>

@@ -11,6 +11,9 @@ internal static class Problems
     public static readonly Refusal UnknownWorker =
         new(401, "worker_unknown", "This token belongs to no living worker: end what runs and register anew with a new incarnation.");
 
+    public static readonly Refusal WorkerIdTaken =
+        new(409, "worker_id_taken", "Another process lives or lived under this incarnation: each start of a worker needs one of its own.");
+
     public static readonly Refusal Stopping =
         new(503, "stopping", "This dispatcher is stopping; ask again.") { RetryAfterSecs = 1 };
 

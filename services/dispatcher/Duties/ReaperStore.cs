@@ -149,14 +149,16 @@ internal sealed class ReaperStore(NpgsqlDataSource database, TownSettings town) 
     {
         await using var command = database.CreateCommand("""
             WITH promoted AS MATERIALIZED (SELECT agent_id FROM promote_delayed($2) AS p (agent_id)),
-                 admitted AS MATERIALIZED (SELECT agent_id FROM admit_parked($1, NULL, $4) AS p (agent_id))
-            SELECT agent_id FROM promoted UNION SELECT agent_id FROM admitted UNION SELECT agent_id FROM ready_agents($1, NULL, $3)
+                 admitted AS MATERIALIZED (SELECT agent_id FROM admit_parked($1, NULL, $4) AS p (agent_id)),
+                 alone AS MATERIALIZED (SELECT agent_id FROM admit_alone($1, $5) AS p (agent_id))
+            SELECT agent_id FROM promoted UNION SELECT agent_id FROM admitted UNION SELECT agent_id FROM alone UNION SELECT agent_id FROM ready_agents($1, NULL, $3)
             """);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = 2000 });
         // As many as are remembered: a smaller bound would always name the same ones.
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = ReadyAgents.Most });
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = AdmittedMost });
+        command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = LeaseStore.AlonePatience });
         return await GuidsAsync(command, cancellationToken);
     }
 

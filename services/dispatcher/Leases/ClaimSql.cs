@@ -17,11 +17,11 @@ internal static class ClaimSql
         ), found AS MATERIALIZED (
             -- Carries all that is needed later: the planner thinks a CTE holds one row, and would join two of them row by row.
             SELECT t.id, slot.id AS agent_id, slot.name, slot.runtime, slot.cli, slot.trust_level, slot.grants, slot.free,
-                   slot.turn, slot.tenant, slot.weight, slot.max_concurrency, t.rank, t.concurrency_key, t.rate_key,
+                   slot.turn, slot.tenant, slot.weight, slot.max_concurrency, t.rank, t.concurrency_key, t.rate_key, t.suspect, t.available_at,
                    row_number() OVER (PARTITION BY slot.id ORDER BY t.rank, t.id) AS nth
             FROM slot
             CROSS JOIN LATERAL (
-                SELECT id, rank, concurrency_key, rate_key FROM task
+                SELECT id, rank, concurrency_key, rate_key, crashes >= $10 AS suspect, available_at FROM task
                 WHERE agent_id = slot.id AND state = 'assigned' AND due AND (deadline IS NULL OR deadline > now())
                 ORDER BY rank, id
                 LIMIT slot.free
@@ -38,11 +38,11 @@ internal static class ClaimSql
             -- one lock; nothing is waited for.
             SELECT * FROM (
                 SELECT t.id, t.agent_id, t.name, t.runtime, t.cli, t.trust_level, t.grants, t.free, t.turn, t.tenant, t.weight,
-                       t.max_concurrency, t.rank, t.concurrency_key, t.rate_key,
+                       t.max_concurrency, t.rank, t.concurrency_key, t.rate_key, t.suspect, t.available_at,
                        row_number() OVER (PARTITION BY t.agent_id ORDER BY t.rank, t.id) AS nth
                 FROM (
-                    SELECT t.id, t.agent_id, t.rank, t.concurrency_key, t.rate_key, c.turn, a.name, a.runtime, a.cli, a.trust_level,
-                           a.grants, a.max_concurrency - a.running AS free, a.tenant, a.weight, a.max_concurrency
+                    SELECT t.id, t.agent_id, t.rank, t.concurrency_key, t.rate_key, t.crashes >= $10 AS suspect, t.available_at, c.turn,
+                           a.name, a.runtime, a.cli, a.trust_level, a.grants, a.max_concurrency - a.running AS free, a.tenant, a.weight, a.max_concurrency
                     FROM unnest($3, $6) AS c (id, turn)
                     JOIN task t ON t.id = c.id
                     -- What it runs is read from the locked row: the snapshot's may be older.
@@ -82,7 +82,10 @@ internal static class ClaimSql
                    CASE WHEN f.concurrency_key IS NOT NULL AND (k.key IS NULL
                             OR row_number() OVER (PARTITION BY f.concurrency_key ORDER BY f.rank, f.id) > k.free) THEN 'concurrency'
                         WHEN f.rate_key IS NOT NULL
-                            AND row_number() OVER (PARTITION BY f.rate_key ORDER BY f.rank, f.id) > r.tokens THEN 'rate' END AS blocked
+                            AND row_number() OVER (PARTITION BY f.rate_key ORDER BY f.rank, f.id) > r.tokens THEN 'rate'
+                        -- Its last chance is had alone: whoever else was lost with a poison must not be lost with it to the end.
+                        WHEN f.suspect AND f.available_at > now() - $11
+                            AND EXISTS (SELECT FROM task t WHERE t.lease_worker = $1 AND t.state = 'running') THEN 'alone' END AS blocked
             FROM found f
             LEFT JOIN permit k ON k.key = f.concurrency_key
             LEFT JOIN permit r ON r.key = f.rate_key
@@ -91,10 +94,16 @@ internal static class ClaimSql
             SET state = 'running', attempt = t.attempt + 1, lease_token = gen_random_uuid(), lease_worker = $1,
                 lease_request = $2, leased_at = now(), started_at = coalesce(t.started_at, now()),
                 lease_until = now() + CASE WHEN p.runtime = 'command' THEN $8 ELSE $7 END
-            FROM (SELECT * FROM judged WHERE blocked IS NULL ORDER BY nth, turn LIMIT (SELECT greatest(starts, 0) FROM room)) p
+            FROM (
+                SELECT * FROM judged
+                WHERE blocked IS NULL AND (suspect OR NOT EXISTS (SELECT FROM judged WHERE suspect AND blocked IS NULL))
+                ORDER BY nth, turn
+                LIMIT (SELECT CASE WHEN EXISTS (SELECT FROM judged WHERE suspect AND blocked IS NULL) THEN least(greatest(starts, 0), 1)
+                              ELSE greatest(starts, 0) END
+                       FROM room)) p
             WHERE t.id = p.id AND t.state = 'assigned' AND t.due
             RETURNING t.id, t.attempt, t.lease_token, t.agent_id, p.name, p.runtime, p.cli, t.description, t.timeout_secs,
-                      p.trust_level, p.grants, t.concurrency_key, t.rate_key, t.steered
+                      p.trust_level, p.grants, t.concurrency_key, t.rate_key, t.steered, p.suspect
         ), parked AS (
             UPDATE task t SET due = false, parked = j.blocked, parked_at = now()
             FROM judged j WHERE j.blocked IS NOT NULL AND t.id = j.id
@@ -123,14 +132,14 @@ internal static class ClaimSql
             FROM leased WHERE runtime <> 'noop'
         )
         SELECT NULL::bigint, NULL::int, id, attempt, lease_token, agent_id, name, runtime, cli, description, timeout_secs,
-               trust_level, grants::text, NULL::int, NULL::int, NULL::bigint, steered
+               trust_level, grants::text, NULL::int, NULL::int, NULL::bigint, steered, suspect
         FROM leased
         UNION ALL
         SELECT count(*), min(free), NULL, coalesce((SELECT w.weight FROM tenant w WHERE w.town = $9 AND w.name = tenant), 1), NULL,
-               agent_id, tenant, NULL, NULL, NULL, NULL, NULL, NULL, min(weight), min(max_concurrency), count(blocked), NULL
+               agent_id, tenant, NULL, NULL, NULL, NULL, NULL, NULL, min(weight), min(max_concurrency), count(blocked), NULL, NULL
         FROM judged GROUP BY agent_id, tenant
         UNION ALL
-        SELECT 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+        SELECT 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
         FROM room WHERE starts <= 0 AND EXISTS (SELECT FROM judged)
         """;
 }

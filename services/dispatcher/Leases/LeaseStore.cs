@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Npgsql;
 using Townhall.Contracts.Ids;
+using Townhall.Contracts.Tasks;
 using Townhall.Contracts.Workers;
 using Townhall.Dispatcher.Control;
 using Townhall.ServiceDefaults.Settings;
@@ -19,9 +20,12 @@ internal sealed record Choice(List<Guid> Tasks, List<Guid> Still, List<Looked> A
 /// <summary>Every statement that gives, keeps or repeats a lease. Any number of processes may run them at once.</summary>
 internal sealed class LeaseStore(NpgsqlDataSource database, TownSettings town) : IClaimStore
 {
+    /// <summary>How long the last chance of a task waits for a worker that holds nothing; then it starts beside what runs.</summary>
+    public static readonly TimeSpan AlonePatience = TimeSpan.FromMinutes(1);
+
     // What a lease carries, in the order Read expects; `a` is the agent, `t` the leased row.
     private const string LeaseColumns =
-        "t.id, t.attempt, t.lease_token, a.id, a.name, a.runtime, a.cli, t.description, t.timeout_secs, a.trust_level, a.grants::text, t.steered";
+        "t.id, t.attempt, t.lease_token, a.id, a.name, a.runtime, a.cli, t.description, t.timeout_secs, a.trust_level, a.grants::text, t.steered, t.crashes >= $3";
 
     /// <summary>Leases up to <paramref name="limit"/> due tasks of the given agents: each agent's first before anyone's second.</summary>
     /// <param name="worker">Must be active at the commit, or nothing is given.</param>
@@ -131,6 +135,8 @@ internal sealed class LeaseStore(NpgsqlDataSource database, TownSettings town) :
         command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = town.LeaseOf("") });
         command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = town.LeaseOf(Contracts.Agents.Runtimes.Command) });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = TaskLimits.Crashes - 1 });
+        command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = AlonePatience });
         batch.BatchCommands.Add(command);
 
         var leases = new List<Lease>(limit);
@@ -171,6 +177,7 @@ internal sealed class LeaseStore(NpgsqlDataSource database, TownSettings town) :
             """);
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = worker.Value });
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = request });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = TaskLimits.Crashes - 1 });
         var leases = new List<Lease>();
         var steered = new List<Lease>();
         await using (var row = await command.ExecuteReaderAsync(cancellationToken))
@@ -229,7 +236,7 @@ internal sealed class LeaseStore(NpgsqlDataSource database, TownSettings town) :
             row.GetGuid(at), row.GetInt32(at + 1), row.GetGuid(at + 2), row.GetGuid(at + 3), row.GetString(at + 4),
             row.GetString(at + 5), row.GetString(at + 6), row.GetString(at + 7), town.LeaseOf(row.GetString(at + 5)).TotalSeconds,
             row.IsDBNull(at + 8) ? null : row.GetDouble(at + 8), row.GetString(at + 9),
-            GrantOf(row.GetString(at + 10)));
+            GrantOf(row.GetString(at + 10)), Alone: row.GetBoolean(steeredAt + 1));
         if (row.GetBoolean(steeredAt))
         {
             steered.Add(lease);

@@ -37,7 +37,7 @@ internal static class WorkerEndpoints
         var (token, hash) = WorkerTokens.Make(new WorkerId(worker.Incarnation));
         if (!await workers.RegisterAsync(worker, hash, cancellationToken))
         {
-            return Problems.UnknownWorker;
+            return Problems.WorkerIdTaken;
         }
 
         sequencer.Ring();

@@ -9,8 +9,9 @@ namespace Townhall.Dispatcher.Workers;
 /// <summary>Every statement over <c>worker</c> in this service.</summary>
 internal sealed class WorkerStore(NpgsqlDataSource database, TownSettings town)
 {
-    /// <summary>Registers a start of a worker process; a repeat for the same incarnation replaces its token.</summary>
-    /// <returns>False when this incarnation has ended: an ended one never lives again.</returns>
+    /// <summary>Registers a start of a worker process; a repeat of the same process replaces its token.</summary>
+    /// <returns>False when another process lives under this incarnation, which is not touched, or when it has ended: an ended
+    /// one never lives again.</returns>
     public async Task<bool> RegisterAsync(RegisterRequest worker, byte[] tokenHash, CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand("""
@@ -18,7 +19,7 @@ internal sealed class WorkerStore(NpgsqlDataSource database, TownSettings town)
                 INSERT INTO worker (id, town, name, host, pid, version, runtimes, slots, sandbox, token_hash)
                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
                 ON CONFLICT (id) DO UPDATE SET token_hash = $10, seen_at = now()
-                WHERE worker.state = 'active' AND worker.town = $2
+                WHERE worker.state = 'active' AND worker.town = $2 AND worker.host = $4 AND worker.pid = $5
                 RETURNING id, xmax = 0 AS fresh
             ), logged AS (
                 INSERT INTO ledger_pending (town, actor, action, detail)

@@ -110,6 +110,12 @@ internal static class Explanations
                 facts.ParkedAt, "The next start is allowed.", facts.Now + (wait < TimeSpan.FromDays(365) ? wait : TimeSpan.FromDays(365)));
         }
 
+        if (facts.Parked == "alone")
+        {
+            yield return new("needs_empty_worker", "Its workers were lost twice: it has its last chance on a worker that runs nothing else.",
+                facts.AvailableAt, "A worker has nothing to do, or a minute has gone: then it starts beside what runs.");
+        }
+
         if (facts.TownMost is { } most && facts.TownRunning >= most)
         {
             yield return new("town_limit", Text($"{facts.TownRunning} tasks run in the whole town, and {most} may."),

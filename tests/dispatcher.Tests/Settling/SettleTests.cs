@@ -147,6 +147,58 @@ public sealed class SettleTests(PostgresServer postgres) : IClassFixture<Postgre
     }
 
     [Fact]
+    public async Task The_last_chance_of_a_task_is_had_alone_so_that_nobody_dies_with_a_poison()
+    {
+        var deadline = Deadline.Usual();
+        await using var database = await postgres.CreateDatabaseAsync(deadline);
+        var (seed, agent, worker) = await TownAsync(database, deadline, concurrency: 8);
+        var ids = await seed.TasksAsync(agent, 3, deadline);
+        var duties = new Duties.DutyStores(database, seed.Town);
+        for (var i = 0; i < 2; i++)
+        {
+            // Lost together, they start together again: any of them may be the poison.
+            Assert.Equal(3, (await seed.ClaimAsync(worker, 8, deadline, agent)).Count);
+            await database.ExecuteAsync("UPDATE task SET lease_until = now() - interval '1 second' WHERE state = 'running'", deadline);
+            Assert.Equal(3, (await duties.Reaper.ExpireAsync(deadline)).Count);
+        }
+
+        var last = Assert.Single(await seed.ClaimAsync(worker, 8, deadline, agent));
+        Assert.Equal((ids[0], true), (last.TaskId, last.Alone));
+
+        // Whoever holds something does not get one, and it is out of the way until a worker is empty.
+        Assert.Empty(await seed.ClaimAsync(worker, 8, deadline, agent));
+        Assert.Equal(2L, await database.ScalarAsync<long>("SELECT count(*) FROM task WHERE parked = 'alone'", deadline));
+        Assert.Empty(await duties.Reaper.SweepAsync(deadline));
+        var other = await seed.WorkerAsync(deadline);
+        Assert.Equal([agent], await duties.Reaper.SweepAsync(deadline));
+        var second = Assert.Single(await seed.ClaimAsync(other, 8, deadline, agent));
+        Assert.True(second.Alone);
+
+        // A minute later it starts beside what runs: nobody waits for ever.
+        await seed.ClaimAsync(other, 8, deadline, agent);
+        await database.ExecuteAsync("UPDATE task SET available_at = now() - interval '61 s' WHERE state = 'assigned'", deadline);
+        Assert.Equal([agent], await duties.Reaper.SweepAsync(deadline));
+        Assert.True(Assert.Single(await seed.ClaimAsync(other, 8, deadline, agent)).Alone);
+        await seed.HoldsAsync(deadline);
+    }
+
+    [Fact]
+    public async Task A_process_that_comes_under_the_id_of_a_living_one_is_refused_and_changes_nothing()
+    {
+        var deadline = Deadline.Usual();
+        await using var database = await postgres.CreateDatabaseAsync(deadline);
+        var (seed, _, worker) = await TownAsync(database, deadline);
+        var twin = new RegisterRequest(Guid.NewGuid(), worker.Id.Value, "w", "there", 1, "1", ["noop"], 1, "none");
+        Assert.False(await seed.Workers.RegisterAsync(twin, new byte[32], deadline));
+        Assert.Equal("here", await database.ScalarAsync<string>("SELECT host FROM worker WHERE token_hash <> decode(repeat('00', 32), 'hex')", deadline));
+
+        // Its own repeat, whose first answer was lost, gets a new token.
+        Assert.True(await seed.Workers.RegisterAsync(twin with { Host = "here" }, new byte[32], deadline));
+        await database.ExecuteAsync("UPDATE worker SET state = 'lost', ended_at = now()", deadline);
+        Assert.False(await seed.Workers.RegisterAsync(twin with { Host = "here" }, new byte[32], deadline));
+    }
+
+    [Fact]
     public async Task After_an_outage_of_its_own_the_reaper_waits_a_lease_before_it_expires_anything()
     {
         var deadline = Deadline.Usual();
@@ -165,10 +217,11 @@ public sealed class SettleTests(PostgresServer postgres) : IClassFixture<Postgre
 
     private static LeaseRef Ref(Lease lease) => new(lease.TaskId, lease.Epoch, lease.Token);
 
-    private static async Task<(Seed Seed, Guid Agent, Dispatcher.Workers.KnownWorker Worker)> TownAsync(TestDatabase database, CancellationToken deadline)
+    private static async Task<(Seed Seed, Guid Agent, Dispatcher.Workers.KnownWorker Worker)> TownAsync(
+        TestDatabase database, CancellationToken deadline, int concurrency = 1)
     {
         var seed = new Seed(database);
-        return (seed, await seed.AgentAsync("a", deadline), await seed.WorkerAsync(deadline));
+        return (seed, await seed.AgentAsync("a", deadline, concurrency: concurrency), await seed.WorkerAsync(deadline));
     }
 
     private static async Task ExpireAsync(TestDatabase database, Seed seed, CancellationToken deadline)
