@@ -9,7 +9,7 @@ using Townhall.Worker.Warden;
 
 if (args is [Warden.Argument])
 {
-    return WardenProgram.Run(Console.In);
+    return WardenProgram.Run(input: 0);
 }
 
 Hardening.Apply();

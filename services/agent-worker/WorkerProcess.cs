@@ -25,6 +25,12 @@ internal sealed partial class WorkerProcess(
         var incarnation = settings.Incarnation ?? Guid.CreateVersion7();
         using var dispatcher = new DispatcherClient(settings.Dispatcher, clock);
         using var folders = WorkFolders.Open(settings.Data, incarnation, user);
+        if (folders is null)
+        {
+            LogTwin(incarnation);
+            return ExitCodes.BadSettings;
+        }
+
         using var warden = new Warden.Warden(children, logger);
         var sandboxes = settings.Runtimes.Contains(Contracts.Agents.Runtimes.Command)
             ? await SandboxSetup.ProbeAsync(settings, user, folders, children, clock)
@@ -89,6 +95,9 @@ internal sealed partial class WorkerProcess(
         await beside;
         return end;
     }
+
+    [LoggerMessage(LogLevel.Error, "TOWN_WORKER_INCARNATION {Incarnation} is another process that runs here: each start of a worker needs an id of its own")]
+    private partial void LogTwin(Guid incarnation);
 
     [LoggerMessage(LogLevel.Warning, "Commands run without a sandbox here, and those of untrusted agents not at all: {Reason}")]
     private partial void LogNoSandbox(string reason);

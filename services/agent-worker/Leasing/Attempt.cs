@@ -27,6 +27,7 @@ internal sealed class Attempt : IDisposable
     private readonly CancellationTokenSource _ending = new();
     private readonly ITimer? _fenceTimer;
     private ProcessTree? _tree;
+    private Action<TimeSpan, bool>? _watch;
     private TaskCompletionSource? _thawed;
     private long _anchor;
     private TimeSpan _length;
@@ -119,10 +120,13 @@ internal sealed class Attempt : IDisposable
     public void Pause(bool paused) => Change(() => _paused = paused);
 
     /// <summary>Makes the processes and folders of the attempt known; the processes are frozen at once if it is.</summary>
-    public void Attach(ProcessTree tree, AttemptFolders folders) => Change(() =>
+    /// <param name="watch">Is told how far off the fence is and whether the attempt is paused, now and whenever that changes:
+    /// somebody who freezes it also when this process cannot.</param>
+    public void Attach(ProcessTree tree, AttemptFolders folders, Action<TimeSpan, bool>? watch = null) => Change(() =>
     {
         _tree = tree;
         Folders = folders;
+        _watch = watch;
     });
 
     /// <summary>Tells the attempt to end. It may hear it several times; only a harder reason replaces an earlier one.</summary>
@@ -148,6 +152,7 @@ internal sealed class Attempt : IDisposable
         {
             IsFinished = true;
             _tree = null;
+            _watch = null;
             Folders = null;
         }
     }
@@ -168,6 +173,7 @@ internal sealed class Attempt : IDisposable
         {
             _disposed = true;
             _tree = null;
+            _watch = null;
         }
 
         _fenceTimer?.Dispose();
@@ -179,11 +185,16 @@ internal sealed class Attempt : IDisposable
     /// <summary>Freezes when the fence has come, thaws when it lies ahead again.</summary>
     private void CheckFence() => Change(() =>
     {
-        var margin = _length / 3 < LongestMargin ? _length / 3 : LongestMargin;
-        var left = _length - margin - _clock.GetElapsedTime(_anchor);
+        var left = UntilFence();
         _fenced = left <= TimeSpan.Zero;
         _fenceTimer?.Change(_fenced ? Timeout.InfiniteTimeSpan : left, Timeout.InfiniteTimeSpan);
     });
+
+    private TimeSpan UntilFence()
+    {
+        var margin = _length / 3 < LongestMargin ? _length / 3 : LongestMargin;
+        return _length - margin - _clock.GetElapsedTime(_anchor);
+    }
 
     // Freezing and thawing happen under the gate: decided in one order, they must also happen in it.
     private void Change(Action change)
@@ -198,6 +209,8 @@ internal sealed class Attempt : IDisposable
             var (treeBefore, frozenBefore) = (_tree, _fenced || _paused);
             change();
             var frozen = _fenced || _paused;
+            // Told before the tree goes on: an older word could freeze it again.
+            _watch?.Invoke(UntilFence(), _paused);
             if (frozen && (!frozenBefore || treeBefore != _tree))
             {
                 _tree?.Freeze();

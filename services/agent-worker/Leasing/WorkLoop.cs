@@ -122,7 +122,8 @@ internal sealed partial class WorkLoop : IDisposable
     private void StartLeasing()
     {
         var free = _settings.Slots - _running;
-        if (_leasing || free <= 0 || !_drain.MayLease || _settles.Undelivered > Math.Max(LeastUndelivered, 4 * _settings.Slots))
+        var alone = _held.Values.Any(static attempt => attempt.Lease.Alone && !attempt.IsFinished);
+        if (_leasing || free <= 0 || alone || !_drain.MayLease || _settles.Undelivered > Math.Max(LeastUndelivered, 4 * _settings.Slots))
         {
             return;
         }

@@ -95,6 +95,12 @@ internal static partial class Libc
     [LibraryImport("libc", EntryPoint = "geteuid")]
     public static partial uint EffectiveUser();
 
+    [LibraryImport("libc", EntryPoint = "clock_gettime", SetLastError = true)]
+    private static unsafe partial int ClockGetTime(int clock, long* secsAndNanos);
+
+    [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
+    private static partial int FileControl(int fd, int command, int value);
+
     [LibraryImport("libc", EntryPoint = "setrlimit", SetLastError = true)]
     private static unsafe partial int SetResourceLimit(int resource, ResourceLimit* limit);
 
@@ -103,6 +109,21 @@ internal static partial class Libc
     {
         var ends = stackalloc int[2];
         return Pipe2(ends, CloseOnExec) == 0 ? (ends[0], ends[1]) : throw Broken("pipe");
+    }
+
+    /// <summary>Milliseconds since the machine started, those in which it slept too. The same number in every process.</summary>
+    public static unsafe long UptimeMs()
+    {
+        const int bootTime = 7;
+        var now = stackalloc long[2];
+        return ClockGetTime(bootTime, now) == 0 ? (now[0] * 1000) + (now[1] / 1_000_000) : throw Broken("clock_gettime");
+    }
+
+    /// <summary>From now on a write that would have to wait fails instead.</summary>
+    public static void NeverBlock(int fd)
+    {
+        const int setFlags = 4;
+        _ = FileControl(fd, setFlags, NonBlocking);
     }
 
     /// <summary>Reads what is there; 0 at the end of the stream, -1 with errno when there is nothing.</summary>

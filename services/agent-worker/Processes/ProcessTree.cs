@@ -118,6 +118,33 @@ internal sealed class ProcessTree(ChildProcess main, TreeShape shape, string tas
         }
     }
 
+    /// <summary>Stops every member of a tree that another process started, or lets it go on.</summary>
+    public static void Hold(int main, TreeShape shape, string taskMark, string attemptMark, bool frozen)
+    {
+        HashSet<int> known = [];
+        for (var pass = 0; pass < Passes; pass++)
+        {
+            var table = ProcessTable.Read();
+            HashSet<int> members = table.IsAlive(main) ? [main] : [];
+            if (shape == TreeShape.Loose)
+            {
+                members.UnionWith(LooseMembers(table, main, taskMark, attemptMark));
+            }
+
+            members.UnionWith(table.Descendants([.. members]));
+            members.RemoveWhere(one => !known.Add(one));
+            if (members is { Count: 0 })
+            {
+                return;
+            }
+
+            foreach (var pid in members)
+            {
+                _ = Libc.Kill(pid, frozen ? Libc.SigStop : Libc.SigCont);
+            }
+        }
+    }
+
     // The kernel gives a number to nobody else while it still names a session.
     private static HashSet<int> LooseMembers(ProcessTable table, int session, string taskMark, string attemptMark) =>
         [.. table.OfSession(session), .. table.Marked(taskMark, attemptMark)];

@@ -24,7 +24,7 @@ internal static class SandboxSetup
         WorkerSettings settings, CommandUser? user, WorkFolders folders, ChildProcesses children, TimeProvider clock)
     {
         var tools = Tools.Find();
-        var confinement = new Confinement(tools, user);
+        var confinement = new Confinement(tools, user, settings.CommandMemoryMb * 1_048_576L);
 
         // Without setpriv a worker that is root could only run commands as root: then it runs none.
         var bare = user is null || tools.SetPriv is not null ? new BareSandbox(confinement) : null;

@@ -38,6 +38,9 @@ internal sealed record WorkerSettings
     /// <summary><c>TOWN_COMMAND_USER</c>: who commands run as when the worker is root. Default <c>nobody</c>.</summary>
     public string CommandUser { get; init; } = "nobody";
 
+    /// <summary><c>TOWN_COMMAND_MEMORY_MB</c>: memory that one process of a command may write to. Default: seven eighths of what there is.</summary>
+    public int CommandMemoryMb { get; init; } = MemoryMb();
+
     /// <summary><c>TOWN_COMMAND_PATH</c>: where commands look for programs. Default: the worker's own PATH.</summary>
     public IReadOnlyList<string> CommandPath { get; init; } = ["/usr/local/bin", "/usr/bin", "/bin"];
 
@@ -68,12 +71,15 @@ internal sealed record WorkerSettings
             Data = reader.AbsolutePath("TOWN_DATA"),
             Drain = TimeSpan.FromSeconds(reader.Number("TOWN_DRAIN_SECS", 8, 0, 600)),
             CommandUser = reader.Text("TOWN_COMMAND_USER") ?? "nobody",
+            CommandMemoryMb = reader.Number("TOWN_COMMAND_MEMORY_MB", MemoryMb(), 16, int.MaxValue),
             CommandPath = reader.Folders("TOWN_COMMAND_PATH", "PATH"),
             CommandEnvironment = reader.Named("TOWN_COMMAND_ENV"),
             MaySandbox = reader.Choice("TOWN_SANDBOX", "auto", "none") != "none",
         };
         return reader.Mistakes is [] ? (settings, []) : (null, reader.Mistakes);
     }
+
+    private static int MemoryMb() => (int)Math.Clamp(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 8 * 7 / 1_048_576, 16, int.MaxValue);
 
     /// <summary>Forgets what this process was told, so that nothing it starts and nobody who looks can read it there.</summary>
     public static void ScrubEnvironment(WorkerSettings settings)

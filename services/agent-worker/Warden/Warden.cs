@@ -2,44 +2,64 @@ using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.Extensions.Logging;
 using Townhall.Contracts.Workers;
+using Townhall.Worker.Lifetime;
 using Townhall.Worker.Processes;
 using Townhall.Worker.Runtimes.Command;
 
 namespace Townhall.Worker.Warden;
 
-/// <summary>Keeps a second process beside us that ends the trees of unsandboxed commands when we are killed.</summary>
+/// <summary>Keeps a second process beside us that freezes our commands at their fences also when we stand still, and ends the
+/// trees of unsandboxed ones when we are killed.</summary>
 /// <remarks>
-/// A sandbox ends with its parent by the kernel's doing. Without one the kernel ends the command only, not what it started;
-/// so a small process waits for our end (the end of its input) and then does what we would have done. It exists only
-/// where commands run bare.
+/// A process that was stopped cannot stop others, and its leases end without it: so a small process, which needs nothing of
+/// us but the news of a renewal, looks at each fence by its own clock. A sandbox ends with its parent by the kernel's doing;
+/// without one the kernel ends the command only, not what it started, and the small process does the rest.
 /// </remarks>
 internal sealed partial class Warden(ChildProcesses children, ILogger logger) : IDisposable
 {
     public const string Argument = "--warden";
 
     private readonly SemaphoreSlim _starting = new(1);
+    private readonly Lock _gate = new();
+    private readonly Dictionary<(Guid, int), Guarded> _guarded = [];
     private int _pipe = -1;
+    private bool _disposed;
 
     [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
     private static unsafe partial nint Write(int fd, byte* bytes, nint count);
 
-    /// <summary>Starts the second process; does nothing when it is there.</summary>
+    /// <summary>Starts the second process and tells it of every tree; does nothing when it is there.</summary>
     public async Task StartAsync()
     {
         await _starting.WaitAsync();
         try
         {
-            if (_pipe >= 0)
+            if (Volatile.Read(ref _pipe) >= 0)
             {
                 return;
             }
 
             var (read, write) = Libc.Pipe();
+            // A second process that hangs must not make us hang.
+            Libc.NeverBlock(write);
             var errors = Libc.Open("/dev/null", 2 | Libc.CloseOnExec);
             try
             {
                 await children.StartAsync(new SpawnRequest([.. Program(), Argument], Variables(), "/", [read, errors, errors]));
-                _pipe = write;
+                lock (_gate)
+                {
+                    if (_disposed)
+                    {
+                        _ = Libc.Close(write);
+                        return;
+                    }
+
+                    _pipe = write;
+                    foreach (var guarded in _guarded.Values)
+                    {
+                        Say(guarded);
+                    }
+                }
             }
             catch (SpawnException refused)
             {
@@ -58,41 +78,88 @@ internal sealed partial class Warden(ChildProcesses children, ILogger logger) : 
         }
     }
 
-    /// <summary>From now on a tree is ended with us.</summary>
-    public void Guard(ProcessTree tree, TreeShape shape, Lease lease) => Say(shape, lease, '+', tree.Main.Pid);
+    /// <summary>From now on a tree is guarded.</summary>
+    public void Guard(ProcessTree tree, TreeShape shape, Lease lease)
+    {
+        var (task, attempt) = CommandEnvironment.Marks(lease);
+        lock (_gate)
+        {
+            // Its fence is told when it is attached, which is next.
+            Tell(lease, new Guarded(task, attempt, tree.Main.Pid, shape, long.MaxValue, Paused: false));
+        }
+    }
+
+    /// <summary>When a tree may no longer run, unless this is said again.</summary>
+    public void Fence(Lease lease, TimeSpan untilFence, bool paused)
+    {
+        lock (_gate)
+        {
+            if (_guarded.TryGetValue((lease.TaskId, lease.Epoch), out var guarded))
+            {
+                Tell(lease, guarded with { FenceMs = Libc.UptimeMs() + (long)untilFence.TotalMilliseconds, Paused = paused });
+            }
+        }
+    }
 
     /// <summary>A tree has ended.</summary>
-    public void Release(TreeShape shape, Lease lease) => Say(shape, lease, '-', 0);
+    public void Release(Lease lease)
+    {
+        lock (_gate)
+        {
+            if (_guarded.Remove((lease.TaskId, lease.Epoch), out var guarded))
+            {
+                Say(guarded with { Main = 0 });
+            }
+        }
+    }
 
     public void Dispose()
     {
-        // Its input ends here; what it would end, we have ended before.
-        if (Interlocked.Exchange(ref _pipe, -1) is >= 0 and var pipe)
+        lock (_gate)
         {
-            _ = Libc.Close(pipe);
+            // Its input ends here; what it would end, we have ended before.
+            _disposed = true;
+            Close();
         }
 
         _starting.Dispose();
     }
 
-    private unsafe void Say(TreeShape shape, Lease lease, char sign, int pid)
+    private void Tell(Lease lease, Guarded guarded)
     {
-        if (shape != TreeShape.Loose || _pipe < 0)
+        _guarded[(lease.TaskId, lease.Epoch)] = guarded;
+        Say(guarded);
+    }
+
+    private unsafe void Say(Guarded guarded)
+    {
+        if (_pipe < 0)
         {
             return;
         }
 
-        // Lines shorter than PIPE_BUF are written whole, so threads need no order among themselves.
-        var (task, attempt) = CommandEnvironment.Marks(lease);
-        fixed (byte* line = Encoding.UTF8.GetBytes($"{sign}{pid} {task} {attempt}\n").AsSpan())
+        var line = Encoding.UTF8.GetBytes(guarded.Line());
+        fixed (byte* bytes = line)
         {
-            var length = 0;
-            while (line[length] != (byte)'\n')
+            // Lines shorter than PIPE_BUF are written whole or not at all.
+            if (Write(_pipe, bytes, line.Length) == line.Length || _disposed)
             {
-                length++;
+                return;
             }
+        }
 
-            _ = Write(_pipe, line, length + 1);
+        // It was ended by somebody, or it hangs: the end of its input ends it, and another one takes its place.
+        Close();
+        LogLost();
+        Unforeseen.EndsTheProcess(Task.Run(StartAsync));
+    }
+
+    private void Close()
+    {
+        if (_pipe >= 0)
+        {
+            _ = Libc.Close(_pipe);
+            _pipe = -1;
         }
     }
 
@@ -112,6 +179,9 @@ internal sealed partial class Warden(ChildProcesses children, ILogger logger) : 
             .Append(KeyValuePair.Create("DOTNET_TieredPGO", "0"))
             .Append(KeyValuePair.Create("DOTNET_GCHeapHardLimit", "0x2000000"))];
 
-    [LoggerMessage(LogLevel.Warning, "No second process could be started ({Reason}): if this worker is killed, children of its commands may live on")]
+    [LoggerMessage(LogLevel.Warning, "No second process could be started ({Reason}): if this worker stands still or is killed, its commands may go on")]
     private partial void LogNoWarden(string reason);
+
+    [LoggerMessage(LogLevel.Warning, "The second process is gone or does not listen; another one is started")]
+    private partial void LogLost();
 }

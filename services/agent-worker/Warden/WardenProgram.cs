@@ -1,41 +1,88 @@
-using System.Globalization;
 using System.Runtime.InteropServices;
+using System.Text;
 using Townhall.Worker.Processes;
 
 namespace Townhall.Worker.Warden;
 
-/// <summary>The second process: remembers the trees it is told of and, when its input ends, ends those that are left.</summary>
+/// <summary>The second process: freezes trees at their fences by its own clock, and ends what is left of them with its input.</summary>
 internal static class WardenProgram
 {
-    public static int Run(TextReader input)
+    /// <summary>How late a fence may be noticed after the machine slept; a fence that lies ahead is met on time.</summary>
+    private const int LookEveryMs = 250;
+
+    public static int Run(int input)
     {
         // A Ctrl-C in the terminal goes to everybody; this process ends last.
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, static context => context.Cancel = true);
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, static context => context.Cancel = true);
 
-        Dictionary<(string, string), int> trees = [];
-        while (input.ReadLine() is { } line)
+        Dictionary<(string, string), Guarded> trees = [];
+        HashSet<(string, string)> frozen = [];
+        var rest = "";
+        var buffer = new byte[65536];
+        Span<Libc.PollFd> fds = [new Libc.PollFd { Fd = input, Events = Libc.PollIn }];
+        while (true)
         {
-            if (line.Split(' ') is not [{ Length: > 1 } first, var task, var attempt])
+            if (Libc.Poll(fds, Patience(trees, frozen)) > 0)
             {
-                continue;
+                var length = Libc.Read(input, buffer);
+                if (length == 0)
+                {
+                    break;
+                }
+
+                var lines = (rest + Encoding.UTF8.GetString(buffer.AsSpan(0, Math.Max(0, length)))).Split('\n');
+                rest = lines[^1];
+                foreach (var told in lines[..^1].Select(Guarded.Read).OfType<Guarded>())
+                {
+                    Take(told, trees, frozen);
+                }
             }
 
-            if (first[0] == '+')
+            foreach (var (key, tree) in trees)
             {
-                trees[(task, attempt)] = int.Parse(first.AsSpan(1), CultureInfo.InvariantCulture);
-            }
-            else
-            {
-                trees.Remove((task, attempt));
+                if (tree.FenceMs <= Libc.UptimeMs() && frozen.Add(key))
+                {
+                    ProcessTree.Hold(tree.Main, tree.Shape, tree.Task, tree.Attempt, frozen: true);
+                }
             }
         }
 
-        foreach (var ((task, attempt), pid) in trees)
+        foreach (var tree in trees.Values.Where(static tree => tree.Shape == TreeShape.Loose))
         {
-            ProcessTree.KillLoose(pid, task, attempt);
+            ProcessTree.KillLoose(tree.Main, tree.Task, tree.Attempt);
         }
 
         return Lifetime.ExitCodes.Done;
+    }
+
+    private static void Take(Guarded told, Dictionary<(string, string), Guarded> trees, HashSet<(string, string)> frozen)
+    {
+        var key = (told.Task, told.Attempt);
+        if (told.Main == 0)
+        {
+            trees.Remove(key);
+            frozen.Remove(key);
+            return;
+        }
+
+        trees[key] = told;
+        // What we froze we let go on; what the worker froze, it does.
+        if (told.FenceMs > Libc.UptimeMs() && frozen.Remove(key) && !told.Paused)
+        {
+            ProcessTree.Hold(told.Main, told.Shape, told.Task, told.Attempt, frozen: false);
+        }
+    }
+
+    /// <summary>How long there is nothing to look for unless something is said; -1 for ever.</summary>
+    private static int Patience(Dictionary<(string, string), Guarded> trees, HashSet<(string, string)> frozen)
+    {
+        var next = long.MaxValue;
+        foreach (var (key, tree) in trees)
+        {
+            next = frozen.Contains(key) ? next : Math.Min(next, tree.FenceMs);
+        }
+
+        return next == long.MaxValue ? -1 : (int)Math.Clamp(next - Libc.UptimeMs(), 0, LookEveryMs);
     }
 }

@@ -84,11 +84,12 @@ internal sealed class FakeDispatcher : IAsyncDisposable
 
     /// <summary>Queues a task; the lease is given to the next one who asks.</summary>
     public Lease Enqueue(
-        string cli, string description, string runtime = "command", string trust = "trusted", double? timeoutSecs = null, AgentGrant? grant = null, int epoch = 1)
+        string cli, string description, string runtime = "command", string trust = "trusted", double? timeoutSecs = null, AgentGrant? grant = null, int epoch = 1,
+        bool alone = false)
     {
         var lease = new Lease(
             Guid.CreateVersion7(), epoch, Guid.NewGuid(), Guid.CreateVersion7(), "Ada", runtime, cli, description, LeaseSecs, timeoutSecs, trust,
-            grant ?? AgentGrant.None);
+            grant ?? AgentGrant.None, alone);
         _queue.Enqueue(lease);
         return lease;
     }

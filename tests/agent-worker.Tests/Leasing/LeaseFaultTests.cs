@@ -75,6 +75,66 @@ public sealed class LeaseFaultTests
         Assert.Equal(3, Sleeps.With(sleep).Count);
     }
 
+    [Theory]
+    [InlineData("auto")]
+    [InlineData("none")]
+    public async Task Commands_of_a_worker_that_stands_still_freeze_at_their_fence_and_go_on_with_a_renewal(string sandbox)
+    {
+        await using var dispatcher = await FakeDispatcher.StartAsync();
+        using var scratch = new Scratch();
+        dispatcher.LeaseSecs = 2;
+        var sleep = Sleeps.UniqueSleep();
+        dispatcher.Enqueue("sh", $"sleep {sleep} & setsid sleep {sleep} & sleep {sleep}");
+        await using var worker = WorkerUnderTest.Start(dispatcher, scratch, ("TOWN_SANDBOX", sandbox));
+        await Sleeps.AppearAsync(sleep, 3, worker.Log);
+        await Eventually.TrueAsync(() => !dispatcher.RenewCalls.IsEmpty, () => worker.Log);
+        worker.Signal("STOP");
+        await Sleeps.AreAllAsync(sleep, 'T');
+        worker.Signal("CONT");
+        await Sleeps.AreAllAsync(sleep, 'S');
+        Assert.Equal(3, Sleeps.With(sleep).Count);
+    }
+
+    [Fact]
+    public async Task While_the_last_chance_of_a_task_runs_nothing_else_is_asked_for()
+    {
+        await using var dispatcher = await FakeDispatcher.StartAsync();
+        using var scratch = new Scratch();
+        dispatcher.LeaseSecs = 0.9;
+        var alone = dispatcher.Enqueue("sh", "echo started; sleep 2", alone: true);
+        await using var worker = WorkerUnderTest.Start(dispatcher, scratch);
+        await Eventually.TrueAsync(() => dispatcher.OutputOf(alone) == "started\n", () => worker.Log);
+        var other = dispatcher.Enqueue("sh", "echo other");
+        var renewals = dispatcher.RenewCalls.Count;
+        await Eventually.TrueAsync(() => dispatcher.RenewCalls.Count > renewals + 1, () => worker.Log);
+        Assert.Equal(1, dispatcher.Queued);
+        Assert.Equal("completed", (await dispatcher.ResultOfAsync(alone)).Outcome);
+        Assert.Equal("completed", (await dispatcher.ResultOfAsync(other)).Outcome);
+    }
+
+    [Fact]
+    public async Task Commands_of_a_paused_agent_stay_frozen_when_their_worker_comes_back()
+    {
+        await using var dispatcher = await FakeDispatcher.StartAsync();
+        using var scratch = new Scratch();
+        dispatcher.LeaseSecs = 2;
+        var sleep = Sleeps.UniqueSleep();
+        var lease = dispatcher.Enqueue("sh", $"sleep {sleep}");
+        await using var worker = WorkerUnderTest.Start(dispatcher, scratch);
+        await Sleeps.AppearAsync(sleep, 1, worker.Log);
+        dispatcher.Direct(new("pause", lease.TaskId, lease.Epoch, null));
+        await Sleeps.AreAllAsync(sleep, 'T');
+        var renewals = dispatcher.RenewCalls.Count;
+        worker.Signal("STOP");
+        // The fault lasts for a lease: its fence is passed while nobody renews.
+        await Task.Delay(TimeSpan.FromSeconds(2), TimeProvider.System);
+        worker.Signal("CONT");
+        await Eventually.TrueAsync(() => dispatcher.RenewCalls.Count > renewals + 2, () => worker.Log);
+        await Sleeps.AreAllAsync(sleep, 'T');
+        dispatcher.Direct(new("resume", lease.TaskId, lease.Epoch, null));
+        await Sleeps.AreAllAsync(sleep, 'S');
+    }
+
     [Fact]
     public async Task A_lost_lease_ends_the_frozen_tree_and_reports_nothing()
     {

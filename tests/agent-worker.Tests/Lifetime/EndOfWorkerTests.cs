@@ -60,6 +60,22 @@ public sealed class EndOfWorkerTests
     }
 
     [Fact]
+    public async Task A_second_process_with_the_same_incarnation_says_so_and_leaves_the_first_alone()
+    {
+        await using var dispatcher = await FakeDispatcher.StartAsync();
+        using var scratch = new Scratch();
+        var incarnation = Guid.CreateVersion7().ToString();
+        var lease = dispatcher.Enqueue("sh", "echo started; sleep 2; echo finished");
+        await using var first = WorkerUnderTest.Start(dispatcher, scratch, ("TOWN_WORKER_INCARNATION", incarnation));
+        await Eventually.TrueAsync(() => dispatcher.OutputOf(lease) == "started\n", () => first.Log);
+        await using var twin = WorkerUnderTest.Start(dispatcher, scratch, ("TOWN_WORKER_INCARNATION", incarnation));
+        Assert.Equal(78, await twin.ExitCodeAsync());
+        Assert.Contains(incarnation, twin.Log, StringComparison.Ordinal);
+        Assert.Single(dispatcher.Registrations);
+        Assert.Equal("started\nfinished\n", (await dispatcher.ResultOfAsync(lease)).Result);
+    }
+
+    [Fact]
     public async Task Told_to_stop_it_lets_short_work_finish()
     {
         await using var dispatcher = await FakeDispatcher.StartAsync();

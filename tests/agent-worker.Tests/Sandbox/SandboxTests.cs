@@ -99,6 +99,13 @@ public sealed class SandboxTests(SandboxedWorker host) : IClassFixture<Sandboxed
     }
 
     [Fact]
+    public async Task Memory_of_a_process_is_bounded_and_a_command_is_the_first_to_go_when_there_is_none()
+    {
+        Assert.Equal("1000\n", (await RunAsync("cat /proc/self/oom_score_adj")).Result);
+        Assert.Equal("bounded\n", (await RunAsync("test \"$(ulimit -d)\" != unlimited && echo bounded")).Result);
+    }
+
+    [Fact]
     public async Task The_temp_folder_is_bounded_and_its_own()
     {
         Assert.Equal("completed", (await RunAsync("test -z \"$(ls -A /tmp)\" && echo x > /tmp/x && echo x > $TMPDIR/y")).Outcome);

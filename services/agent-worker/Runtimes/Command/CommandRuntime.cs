@@ -110,11 +110,16 @@ internal sealed partial class CommandRuntime(CommandHost host, OutputUploads upl
             var running = await RunningCommand.StartAsync(
                 launch, sandbox, environment, input, lease, output, TaskLimits.BlobBytes, host.User, host.Children, host.Clock);
             host.Warden.Guard(running.Tree, sandbox.Shape, lease);
-            attempt.Attach(running.Tree, folders);
+            attempt.Attach(running.Tree, folders, (untilFence, paused) => host.Warden.Fence(lease, untilFence, paused));
+            if (sandbox.Shape == TreeShape.Namespace)
+            {
+                // A sandbox dies with us, whoever watches: the command need not wait for that.
+                await host.Warden.StartAsync();
+            }
 
             var ending = await WaitAsync(attempt, running);
             var (status, ran) = await running.FinishAsync();
-            host.Warden.Release(sandbox.Shape, lease);
+            host.Warden.Release(lease);
             if (attempt.Reason != EndReason.Lost)
             {
                 await FlushAsync(attempt, output);

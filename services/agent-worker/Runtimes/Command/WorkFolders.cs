@@ -28,7 +28,8 @@ internal sealed class WorkFolders : IDisposable
 
     /// <summary>Opens the folder of this incarnation and removes those of dead ones.</summary>
     /// <param name="data">Where the town keeps data, or null for the system's temp folder.</param>
-    public static WorkFolders Open(string? data, Guid incarnation, CommandUser? user)
+    /// <returns>Null when another process of this incarnation lives: nothing of it is touched.</returns>
+    public static WorkFolders? Open(string? data, Guid incarnation, CommandUser? user)
     {
         var root = data is null ? TempRoot() : Path.Combine(data, "work");
         MakeFolder(root);
@@ -45,7 +46,7 @@ internal sealed class WorkFolders : IDisposable
             RemoveLeftovers(root);
             var home = Path.Combine(root, incarnation.ToString("N"));
             Directory.CreateDirectory(home, Passable);
-            return new WorkFolders(home, user, Hold(Path.Combine(home, LockName)) ?? throw new IOException($"{home} is in use."));
+            return Hold(Path.Combine(home, LockName)) is { } held ? new WorkFolders(home, user, held) : null;
         }
     }
 
