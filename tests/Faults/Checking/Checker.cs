@@ -25,6 +25,8 @@ public sealed class Checker(TownUnderTest town, FaultRun run)
         }
 
         var rows = await RowsAsync(deadline);
+        run.Tasks = rows.Count;
+        await ResultsAsync(wrong, deadline);
         var entries = await EntriesAsync(deadline);
         Calls(rows, wrong);
         EffectsOfAttempts(rows, wrong);
@@ -147,6 +149,23 @@ public sealed class Checker(TownUnderTest town, FaultRun run)
                 wrong.Add($"order: {row.Id} was started as {string.Join(", ", epochs)}, its row knows {row.Attempt}");
             }
         }
+    }
+
+    /// <summary>A fake agent says which attempt it was: the recorded result is that of the row's attempt, or it is stale.</summary>
+    private async Task ResultsAsync(List<string> wrong, CancellationToken deadline)
+    {
+        await using var command = town.Database.Owner.CreateCommand($"""
+            SELECT count(*) FILTER (WHERE result <> 'done by attempt ' || attempt || E'\n'), count(*)
+            FROM task_history WHERE town = '{town.Database.Town}' AND result LIKE 'done by attempt %'
+            """);
+        await using var counted = await command.ExecuteReaderAsync(deadline);
+        await counted.ReadAsync(deadline);
+        if (counted.GetInt64(0) is > 0 and var stale)
+        {
+            wrong.Add($"stale: {stale} of {counted.GetInt64(1)} results are those of another attempt");
+        }
+
+        run.Measure(Measured.Stale, counted.GetInt64(0));
     }
 
     private static int Attempt(LedgerEntry entry) =>

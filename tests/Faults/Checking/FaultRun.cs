@@ -8,6 +8,7 @@ public sealed class FaultRun(int row, int seed)
 {
     private readonly List<string> _evidence = [];
     private readonly List<string> _seen = [];
+    private readonly Dictionary<string, List<double>> _values = [];
 
     public int Row { get; } = row;
 
@@ -17,6 +18,21 @@ public sealed class FaultRun(int row, int seed)
     public Random Random { get; } = new(seed);
 
     public History History { get; } = new(Path.Combine(Path.GetTempPath(), "townhall-faults"));
+
+    /// <summary>Tasks the town had when it was checked.</summary>
+    public long Tasks { get; set; }
+
+    /// <summary>What was measured so far, by the names of <see cref="Measured"/>.</summary>
+    public IReadOnlyDictionary<string, double[]> Values
+    {
+        get
+        {
+            lock (_values)
+            {
+                return _values.ToDictionary(static one => one.Key, static one => one.Value.ToArray());
+            }
+        }
+    }
 
     /// <summary>Whether attempts of one task may make progress side by side: only where a worker itself was stopped.</summary>
     public bool MayOverlap { get; set; }
@@ -63,6 +79,20 @@ public sealed class FaultRun(int row, int seed)
         lock (_seen)
         {
             _seen.Add(what);
+        }
+    }
+
+    /// <summary>Notes a value for the closing table.</summary>
+    public void Measure(string name, double value)
+    {
+        lock (_values)
+        {
+            if (!_values.TryGetValue(name, out var values))
+            {
+                _values[name] = values = [];
+            }
+
+            values.Add(value);
         }
     }
 

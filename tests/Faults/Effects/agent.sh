@@ -1,8 +1,8 @@
 # The fake agent: does what the first line of its task says, and writes what it did to a journal that survives it.
-# usage: sh agent.sh JOURNAL <task      first line of the task: MODE [ARGUMENT]
+# usage: sh agent.sh JOURNAL <task      first line of the task: MODE [ARGUMENT [STEP]]
 # One line a fact, synced before the next step: FACT TASK EPOCH SECONDS PID, seconds by the machine's monotonic clock.
 journal=$1
-read -r mode argument
+read -r mode argument step
 mark() {
   read -r seconds rest < /proc/uptime
   printf '%s %s %s %s %s\n' "$1" "$TOWNHALL_TASK_ID" "$TOWNHALL_ATTEMPT" "$seconds" "$$" |
@@ -11,8 +11,10 @@ mark() {
 mark start
 case $mode in
   sleep) sleep "$argument" ;;
-  # A mark every 100 ms: shows when this attempt made progress, and when it was frozen.
-  tick) n=0; while [ "$n" -lt "$argument" ]; do sleep 0.1; mark tick; n=$((n + 1)); done ;;
+  # A mark every 100 ms, or every STEP seconds: shows when this attempt made progress, and when it was frozen.
+  tick) n=0; while [ "$n" -lt "$argument" ]; do sleep "${step:-0.1}"; mark tick; n=$((n + 1)); done ;;
+  # The same, and a second attempt is short.
+  again) [ "$TOWNHALL_ATTEMPT" -eq 1 ] || argument=2; n=0; while [ "$n" -lt "$argument" ]; do sleep "$step"; mark tick; n=$((n + 1)); done ;;
   # Only the first attempt takes long.
   first) [ "$TOWNHALL_ATTEMPT" -gt 1 ] || sleep "$argument" ;;
   crash) kill -SEGV $$ ;;
@@ -23,7 +25,8 @@ case $mode in
   holder) setsid sleep "$argument" & ;;
   # Megabytes without a newline, then what terminals and databases do not like.
   flood) head -c "$((argument * 1048576))" /dev/zero | tr '\0' 'x'; printf '\033[31m\000\377\355\240\200\n' ;;
-  memory) tail -c "$((argument * 1048576))" /dev/zero > /dev/null ;;
+  # tail has to keep what it may have to print.
+  memory) head -c "$((argument * 1048576))" /dev/zero | tail -c "$((argument * 1048576))" > /dev/null || exit 9 ;;
   spin) end=$(($(date +%s) + argument)); while [ "$(date +%s)" -lt "$end" ]; do :; done ;;
 esac
 mark end

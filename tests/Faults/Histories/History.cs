@@ -44,6 +44,7 @@ public sealed class History(string folder)
     private readonly List<string> _lines = [];
     private readonly List<Call> _calls = [];
     private readonly List<(double From, double To)> _windows = [];
+    private (double From, double To, DateTime Began)? _faulted;
 
     public IReadOnlyList<Call> Calls
     {
@@ -103,11 +104,12 @@ public sealed class History(string folder)
     /// <summary>Calls that touch the time until the returned window is closed, or <paramref name="after"/> longer, may fail.</summary>
     public IDisposable FaultWindow(TimeSpan after)
     {
-        var from = Now;
+        var (from, began) = (Now, TimeProvider.System.GetUtcNow().UtcDateTime);
         return new Closing(() =>
         {
             lock (_gate)
             {
+                _faulted = (from, Now, began);
                 _windows.Add((from, Now + after.TotalSeconds));
             }
         });
@@ -120,6 +122,27 @@ public sealed class History(string folder)
         {
             var outside = _calls.Where(call => _windows.TrueForAll(window => call.Ended < window.From || call.Invoked > window.To)).ToList();
             return (outside.Count, outside.Count(static call => call.Ending == Ending.Ok));
+        }
+    }
+
+    /// <summary>When the last closed fault window began (also by the machine's clock) and ended; null before the first.</summary>
+    public (double From, double To, DateTime Began)? Faulted
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _faulted;
+            }
+        }
+    }
+
+    /// <summary>Calls that ended well between two times, per second.</summary>
+    public double Rate(double from, double to)
+    {
+        lock (_gate)
+        {
+            return to <= from ? 0 : _calls.Count(call => call.Ending == Ending.Ok && call.Ended > from && call.Ended <= to) / (to - from);
         }
     }
 

@@ -28,8 +28,14 @@ internal static class Networks
         run.Require(run.History.Calls.All(static call => call.Ending == Ending.Ok), "a call that insisted was not accepted");
     });
 
+    /// <summary>By the proxies; with every fifth seed by the kernel, which loses packets of all connections to Postgres and Redis.</summary>
     public static Task Slow(FaultRun run, CancellationToken deadline)
     {
+        if (run.Seed % 5 == 4)
+        {
+            return PacketLoss.RunAsync(run, deadline);
+        }
+
         var (delay, width) = (run.Seed % 4) switch { 0 => (5, 0), 1 => (50, 0), 2 => (500, 0), _ => (0, 32 * 1024) };
         var what = width > 0 ? "256 kbit/s" : $"+{delay} ms";
         return Scenario.InTownAsync(run, new(Workers: 2), deadline, async town =>
@@ -96,6 +102,7 @@ internal static class Networks
         }
 
         await Scenario.TakesWorkAsync(town, run, agents[0], deadline);
+        await Scenario.RecoveredAsync(town, run, deadline);
         await load.StopAsync();
         await town.QuietAsync(Deadline.Of(TimeSpan.FromSeconds(40)));
         var again = await town.TryScalarAsync<long>("SELECT count(*) FROM task_history WHERE attempt > 1", deadline);
@@ -180,7 +187,7 @@ internal static class Networks
 
             run.Require(part.Runs, $"{part.Process.Name} ended");
             var recovery = await Scenario.TakesWorkAsync(town, run, agents[0], deadline);
-            await Scenario.LastAsync(1, deadline);
+            await Scenario.RecoveredAsync(town, run, deadline);
             await load.StopAsync();
             run.See($"{part.Process.Name} lives, accepts again after {recovery:0.0} s");
         });

@@ -6,17 +6,19 @@ namespace Townhall.Faults.Rows;
 internal static class Poison
 {
     /// <summary>Crashing, failing and flooding commands, and one task whose worker dies each time it is started.</summary>
-    public static Task Tasks(FaultRun run, CancellationToken deadline) => Scenario.InTownAsync(run, new(Workers: 2), deadline, async town =>
+    public static Task Tasks(FaultRun run, CancellationToken deadline) => Scenario.InTownAsync(run, new(Workers: 2, CommandMemoryMb: 256), deadline, async town =>
     {
         var good = await town.AgentsAsync(3, deadline);
         var bad = (await town.AgentsAsync(1, deadline, concurrency: 8, timeout: 5))[0];
         var killer = (await town.AgentsAsync(1, deadline))[0];
         await using var load = Load.Start(town, run, good, clients: 3, TimeSpan.FromMilliseconds(150), deadline);
+        await Scenario.LastAsync(3, deadline);
+        var usual = await WaitAsync(town, good, "true", deadline);
         Call[] calls =
         [
             await town.Client.AssignAsync(bad, "crash", deadline), await town.Client.AssignAsync(bad, "code 139", deadline),
             await town.Client.AssignAsync(bad, "flood 40", deadline), await town.Client.AssignAsync(bad, "spin 30", deadline),
-            await town.Client.AssignAsync(bad, "children 20", deadline),
+            await town.Client.AssignAsync(bad, "children 20", deadline), await town.Client.AssignAsync(bad, "memory 2048", deadline),
         ];
         var poison = await town.Client.AssignAsync(killer, "sleep 60", deadline);
         for (var epoch = 1; epoch <= 3; epoch++)
@@ -44,7 +46,21 @@ internal static class Poison
         var others = await town.TryScalarAsync<long>(
             $"SELECT count(*) FROM task_history h JOIN agent a ON a.id = h.agent_id WHERE a.name NOT IN ('{bad}', '{killer}') AND state <> 'completed'", deadline);
         run.Require(others == 0, $"{others} tasks of others did not complete");
+        var killed = await town.TryScalarAsync<long>(
+            $"SELECT count(*) FROM task_history h JOIN agent a ON a.id = h.agent_id WHERE a.name = '{bad}' AND state = 'dead'", deadline);
+        run.Require(killed == 0, $"{killed} tasks that killed no worker are dead");
+        var most = await town.TryScalarAsync<int>($"SELECT max(crashes) FROM task_history h JOIN agent a ON a.id = h.agent_id WHERE a.name <> '{killer}'", deadline);
+        var waited = await WaitAsync(town, good, "crashes = 0", deadline);
+        run.See($"innocents lost at most {most} workers; half of the others started after {waited * 1000:0} ms, before the poison {usual * 1000:0} ms");
+        run.Require(waited < Math.Max(2 * usual, 0.1), $"others waited {waited * 1000:0} ms beside the poison, {usual * 1000:0} ms before it");
     }, stuckSecs: 60);
+
+    /// <summary>The median time from acceptance to start of tasks of some agents.</summary>
+    private static async Task<double> WaitAsync(TownUnderTest town, IEnumerable<string> agents, string which, CancellationToken deadline) => await town.TryScalarAsync<double>($"""
+        SELECT coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM started_at - h.created_at)), 0)::float8
+        FROM task_history h JOIN agent a ON a.id = h.agent_id
+        WHERE a.name IN ({string.Join(", ", agents.Select(static name => $"'{name}'"))}) AND {which}
+        """, deadline);
 
     /// <summary>Rows that no caller could make: the rest of the town goes on.</summary>
     public static Task Rows(FaultRun run, CancellationToken deadline) => Scenario.InTownAsync(run, new(), deadline, async town =>

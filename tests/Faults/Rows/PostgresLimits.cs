@@ -8,8 +8,58 @@ internal static class PostgresLimits
 {
     private static readonly TimeSpan Aftermath = TimeSpan.FromSeconds(4);
 
-    /// <summary>Its tables stand on a disk that is filled; a file system of its own, so that the server itself lives on.</summary>
-    public static async Task DiskFull(FaultRun run, CancellationToken deadline)
+    /// <summary>Its tables stand on a disk that is filled, a file system of its own, so that the server itself lives on (even
+    /// seeds); or everything does, so that it cannot write its log, crashes and cannot come up (odd seeds).</summary>
+    public static Task DiskFull(FaultRun run, CancellationToken deadline) =>
+        run.Seed % 2 == 0 ? TablesFullAsync(run, deadline) : EverythingFullAsync(run, deadline);
+
+    private static async Task EverythingFullAsync(FaultRun run, CancellationToken deadline)
+    {
+        await using var disk = await SmallDisk.MountAsync(400, deadline, "postgres");
+        var data = Path.Combine(disk.Folder, "data");
+        Directory.CreateDirectory(data);
+        await using var postgres = await PostgresServer.StartOwnAsync(deadline, data);
+        await PostgresFaults.UnderLoadAsync(run, deadline, async town =>
+        {
+            using (run.History.FaultWindow(Aftermath))
+            {
+                disk.Fill();
+                // Its log fills what is left of its current file first.
+                var agent = await town.TryScalarAsync<string>("SELECT name FROM agent LIMIT 1", deadline);
+                var big = new string('x', 200_000);
+                await Eventually.Is(
+                    async () => postgres.HasExited || (await town.Client.AssignAsync(agent!, "sleep 0.01 " + big, deadline)).Status == 503 && !await WritesAsync(postgres, deadline),
+                    static stopped => stopped, deadline, "Postgres to be unable to write its log");
+                run.Happened(true, $"the whole disk of Postgres was full: it {(postgres.HasExited ? "ended" : "lived and could not write")}, assignments were 503");
+                await Scenario.LastAsync(2, deadline);
+                disk.Free();
+                if (postgres.HasExited)
+                {
+                    await postgres.StartAgainAsync(deadline);
+                }
+
+                await Eventually.Is(() => WritesAsync(postgres, deadline), static writes => writes, deadline, "Postgres to write again");
+            }
+        }, new(Workers: 2), postgres);
+        await postgres.StopAsync(deadline);
+    }
+
+    private static async Task<bool> WritesAsync(PostgresInstance postgres, CancellationToken deadline)
+    {
+        try
+        {
+            await using var admin = NpgsqlDataSource.Create(postgres.ConnectionString("postgres") + ";Pooling=false;Timeout=2;Command Timeout=2");
+            await ExecuteAsync(admin, "CREATE TABLE IF NOT EXISTS written (what text)", deadline);
+            await ExecuteAsync(admin, "INSERT INTO written VALUES ('x')", deadline);
+            return true;
+        }
+        catch (Exception away) when (away is NpgsqlException or TimeoutException)
+        {
+            return false;
+        }
+    }
+
+    private static async Task TablesFullAsync(FaultRun run, CancellationToken deadline)
     {
         await using var disk = await SmallDisk.MountAsync(64, deadline, "postgres");
         await using var postgres = await PostgresServer.StartOwnAsync(deadline);
@@ -63,10 +113,10 @@ internal static class PostgresLimits
         }
     });
 
-    /// <summary>A transaction of somebody else holds the oldest snapshot for two minutes.</summary>
+    /// <summary>A transaction of somebody else holds the oldest snapshot for ten minutes.</summary>
     public static Task LongSnapshot(FaultRun run, CancellationToken deadline) => PostgresFaults.UnderLoadAsync(run, deadline, async town =>
     {
-        const int Secs = 120;
+        const int Secs = 600;
         await Scenario.LastAsync(10, deadline);
         var before = await LatenessAsync(town, 10, deadline);
         await using var holder = await town.Database.Owner.OpenConnectionAsync(deadline);

@@ -16,7 +16,7 @@ internal static class RedisFaults
     public static Task Emptied(FaultRun run, CancellationToken deadline) => UnderLoadAsync(run, deadline, async town =>
     {
         // What the queue keeps there, everything else, and the connections.
-        string[][] commands = [["DEL", $"town:{town.Database.Town}:startable"], ["FLUSHALL"], ["FLUSHDB"], ["SCRIPT", "FLUSH"], ["CLIENT", "KILL", "TYPE", "pubsub"], ["CLIENT", "KILL", "TYPE", "normal"]];
+        string[][] commands = [["DEL", $"town:{town.Database.Town}:startable"], ["XTRIM", $"town:{town.Database.Town}:startable", "MAXLEN", "0"], ["FLUSHALL"], ["FLUSHDB"], ["SCRIPT", "FLUSH"], ["CLIENT", "KILL", "TYPE", "pubsub"], ["CLIENT", "KILL", "TYPE", "normal"]];
         await Scenario.LastAsync(run.Random.NextDouble(), deadline);
         foreach (var command in commands.OrderBy(_ => run.Random.Next()))
         {

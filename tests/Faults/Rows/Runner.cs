@@ -6,7 +6,10 @@ namespace Townhall.Faults.Rows;
 
 /// <summary>How one run ended.</summary>
 /// <param name="Text">What was seen, or what went wrong and how to see it again.</param>
-public sealed record Outcome(Scenario Scenario, int Seed, bool Passed, TimeSpan Took, string Text);
+public sealed record Outcome(Scenario Scenario, int Seed, bool Passed, TimeSpan Took, string Text, FaultRun Run)
+{
+    public Figures Figures => new(Scenario.Row, Scenario.Fault, Seed, Passed, Took.TotalSeconds, Run.Tasks, Run.Values);
+}
 
 /// <summary>Runs scenarios, one at a time: they measure, and they share two servers.</summary>
 public static class Runner
@@ -18,7 +21,7 @@ public static class Runner
         try
         {
             await scenario.RunAsync(run, Deadline.Of(TimeSpan.FromSeconds(scenario.BoundSecs)));
-            return new(scenario, seed, true, watch.Elapsed, run.Seen);
+            return new(scenario, seed, true, watch.Elapsed, run.Seen, run);
         }
         catch (Exception failure) when (failure is FaultException or EventuallyException or NpgsqlException or HttpRequestException
             or OperationCanceledException or TimeoutException or IOException or MissingProgramException)
@@ -33,7 +36,7 @@ public static class Runner
                 evidence: {string.Join("; ", run.Evidence)}
                 history: {history}
                 again: dotnet run -c Release --project tests/Faults -- row {scenario.Row} --seed {seed}
-                """);
+                """, run);
         }
     }
 }

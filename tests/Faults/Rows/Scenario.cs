@@ -45,6 +45,50 @@ public sealed record Scenario(
     internal static Task LastAsync(double seconds, CancellationToken deadline) =>
         Task.Delay(TimeSpan.FromSeconds(seconds), TimeProvider.System, deadline);
 
+    /// <summary>Waits, under load, until nine tenths of what was accepted before the last fault are accepted and done again.</summary>
+    internal static async Task RecoveredAsync(TownUnderTest town, FaultRun run, CancellationToken deadline)
+    {
+        const double Span = 1, Slowest = 30;
+        if (run.History.Faulted is not var (from, to, began) || run.History.Calls is not [var first, ..])
+        {
+            return;
+        }
+
+        // Who had just begun before the fault tells nothing about what is usual.
+        var before = run.History.Rate(Math.Max(first.Invoked, from - (2 * Span)), from);
+        if (from - first.Invoked < Span / 2 || before < 5)
+        {
+            return;
+        }
+
+        var finished = await town.TryScalarAsync<long>(
+            $"SELECT count(*) FROM task_history WHERE completed_at > '{began:O}'::timestamptz - interval '{Span} s' AND completed_at <= '{began:O}'", deadline);
+        var usual = 0.9 * Math.Min(before, finished / Span);
+        var looks = new Queue<(double At, long Done)>();
+        while (run.History.Now - to < Slowest + Span)
+        {
+            looks.Enqueue((run.History.Now, await town.TryScalarAsync<long>("SELECT count(*) FROM task_history", deadline)));
+            var (at, done) = looks.Last();
+            while (looks.Count > 1 && looks.ElementAt(1).At <= at - Span)
+            {
+                looks.Dequeue();
+            }
+
+            var (since, old) = looks.Peek();
+            if (at - since >= Span && run.History.Rate(since, at) >= 0.9 * before && (done - old) / (at - since) >= usual)
+            {
+                var took = Math.Max(0, since - to);
+                run.Measure(Measured.Recovery, took);
+                run.See($"90 % of {before:0} calls a second {took:0.0} s after the fault");
+                return;
+            }
+
+            await LastAsync(0.1, deadline);
+        }
+
+        run.Require(false, $"{Slowest} s after the fault the town had not come back to 90 % of {before:0} calls a second");
+    }
+
     /// <summary>Assigns work until the town takes it, and says how long that took.</summary>
     internal static async Task<double> TakesWorkAsync(TownUnderTest town, FaultRun run, string agent, CancellationToken deadline)
     {

@@ -76,6 +76,11 @@ internal static class Stopped
         var again = await town.TryScalarAsync<long>("SELECT count(*) FROM task_history WHERE attempt > 1", deadline);
         run.See($"same {(id.Length > 0 ? "name and id" : "name")}: {again} of 4 tasks run again{(twins[1].Runs ? "" : ", the twin ended")}");
         run.Require(id.Length > 0 || twins[1].Runs, "a twin with an id of its own ended");
-        run.Require(id.Length > 0 || again == 0, "a draining worker was robbed by its twin");
+        run.Require(again == 0, "a draining worker was robbed by its twin");
+        if (id.Length > 0 && !twins[1].Runs)
+        {
+            run.Require(twins[1].Process.ExitCode == 78, $"the twin ended with {twins[1].Process.ExitCode}\n{twins[1].Log}");
+            run.Require(twins[1].Log.Contains("incarnation", StringComparison.OrdinalIgnoreCase), "the twin did not say why it ended");
+        }
     });
 }

@@ -6,7 +6,7 @@ namespace Townhall.Faults.Rows;
 /// <summary>What strikes the whole town at once.</summary>
 internal static class Whole
 {
-    /// <summary>All is down with 10,000 tasks due, and 1,000 clients wait for it to come back.</summary>
+    /// <summary>All is down for five minutes with 10,000 tasks due, and 1,000 clients wait for it to come back.</summary>
     public static Task Herd(FaultRun run, CancellationToken deadline) => Scenario.InTownAsync(run, new(Workers: 2, Slots: 256), deadline, async town =>
     {
         const int Due = 10_000;
@@ -22,6 +22,7 @@ internal static class Whole
         Task<Call>[] waiting;
         using (run.History.FaultWindow(TimeSpan.FromSeconds(30)))
         {
+            await Scenario.LastAsync(300, deadline);
             waiting = [.. Enumerable.Range(0, 1000).Select(i => town.Client.AssignAsync(agents[i % 8], "x", deadline, insist: true))];
             await Scenario.LastAsync(2, deadline);
             await town.StartAllAsync(deadline);

@@ -14,6 +14,26 @@ public static class ProcessTable
     /// <summary>The state's letter, or ' ' where there is no such process.</summary>
     public static char State(int pid) => Read(pid, "stat") is { Length: > 0 } stat ? stat[stat.LastIndexOf(')') + 2] : ' ';
 
+    /// <summary>Seconds by the clock that stamps the effects journal.</summary>
+    public static double Uptime() => double.Parse(File.ReadAllText("/proc/uptime").Split(' ')[0], CultureInfo.InvariantCulture);
+
+    /// <summary>How many times longer things may take on this machine than on a quiet one: its load of the last minute per core, at least 1.</summary>
+    /// <remarks>For bounds that a process can only keep when it gets a core; those that the database's clock measures stay as they are.</remarks>
+    public static double Stretch() => Math.Max(
+        1, double.Parse(File.ReadAllText("/proc/loadavg").Split(' ')[0], CultureInfo.InvariantCulture) / Environment.ProcessorCount);
+
+    /// <summary>CPU time that a process has used, s.</summary>
+    public static double CpuSecs(int pid)
+    {
+        var stat = Read(pid, "stat");
+        var fields = stat.Length == 0 ? [] : stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
+        // Fields 14 and 15 of proc(5), in hundredths.
+        return fields.Length < 13 ? 0 : (double.Parse(fields[11], CultureInfo.InvariantCulture) + double.Parse(fields[12], CultureInfo.InvariantCulture)) / 100;
+    }
+
+    public static IEnumerable<int> ChildrenOf(int parent) =>
+        Pids().Where(pid => Read(pid, "stat") is { Length: > 0 } stat && stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[1] == $"{parent}");
+
     /// <summary>The program's own name.</summary>
     public static string Name(int pid) => Read(pid, "comm").Trim();
 

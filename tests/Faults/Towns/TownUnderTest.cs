@@ -7,7 +7,7 @@ namespace Townhall.Faults;
 /// <param name="Lease">Length of every lease, s.</param>
 /// <param name="WrapTownhall">A program and its arguments that the service is started by, such as <c>prlimit</c>.</param>
 public sealed record TownOptions(
-    int Dispatchers = 1, int Workers = 1, double Lease = 3, int Slots = 8, bool Edge = false, int DrainSecs = 8, string? Tablespace = null,
+    int Dispatchers = 1, int Workers = 1, double Lease = 3, int Slots = 8, bool Edge = false, int DrainSecs = 8, int? CommandMemoryMb = null, string? Tablespace = null,
     IReadOnlyList<string>? WrapTownhall = null, IReadOnlyList<string>? WrapDispatcher = null, IReadOnlyList<string>? WrapWorker = null);
 
 /// <summary>A town of real processes with a fault proxy on every connection between them, an empty database and a Redis of its own.</summary>
@@ -128,6 +128,11 @@ public sealed class TownUnderTest : IAsyncDisposable
                 ["TOWN_EXIT_WHEN_IDLE"] = "false",
                 ["TOWN_DRAIN_SECS"] = $"{_options.DrainSecs}",
             };
+            if (_options.CommandMemoryMb is { } memory)
+            {
+                settings["TOWN_COMMAND_MEMORY_MB"] = $"{memory}";
+            }
+
             foreach (var (key, value) in more)
             {
                 settings[key] = value;

@@ -19,6 +19,8 @@ public sealed class PostgresInstance : IAsyncDisposable
     /// <summary>Its folder; copy or change it only while the server is stopped.</summary>
     public string Data { get; }
 
+    public bool HasExited => _process is { HasExited: true };
+
     /// <summary>The owner of everything, as the schema step is in a town.</summary>
     public string ConnectionString(string database, string user = "town_admin") => new NpgsqlConnectionStringBuilder
     {
@@ -32,9 +34,10 @@ public sealed class PostgresInstance : IAsyncDisposable
     }.ConnectionString;
 
     /// <exception cref="MissingProgramException">Postgres is not installed.</exception>
-    public static async Task<PostgresInstance> StartAsync(CancellationToken deadline)
+    /// <param name="on">An empty folder for its data; null for one of the run's own.</param>
+    public static async Task<PostgresInstance> StartAsync(CancellationToken deadline, string? on = null)
     {
-        var data = Scratch.Folder("postgres");
+        var data = on ?? Scratch.Folder("postgres");
         if (Environment.IsPrivilegedProcess)
         {
             // Postgres refuses to run as root, and its folder must be its own.

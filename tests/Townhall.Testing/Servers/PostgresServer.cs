@@ -24,9 +24,9 @@ public sealed class PostgresServer : IAsyncLifetime
     public Task<TestDatabase> CreateDatabaseAsync(CancellationToken deadline) => CopyAsync(Instance, deadline);
 
     /// <summary>A server of one's own, for tests that stop or pause it, with the schema applied.</summary>
-    public static async Task<PostgresInstance> StartOwnAsync(CancellationToken deadline)
+    public static async Task<PostgresInstance> StartOwnAsync(CancellationToken deadline, string? on = null)
     {
-        var postgres = await PostgresInstance.StartAsync(deadline);
+        var postgres = await PostgresInstance.StartAsync(deadline, on);
         await MigrateAsync(postgres, deadline);
         return postgres;
     }
