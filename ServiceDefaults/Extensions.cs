@@ -26,6 +26,8 @@ public static class Extensions
         builder.Services.AddSingleton(town);
         builder.Services.TryAddSingleton(TimeProvider.System);
         builder.ConfigureOpenTelemetry();
+        // Thrown, what is wrong with a body can be said; by itself the framework answers 400 without a word.
+        builder.Services.Configure<RouteHandlerOptions>(static routes => routes.ThrowOnBadRequest = true);
         builder.Services.Configure<HostOptions>(static host => host.ShutdownTimeout = TimeSpan.FromSeconds(10));
         builder.WebHost.ConfigureKestrel(static kestrel =>
         {

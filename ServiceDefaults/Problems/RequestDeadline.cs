@@ -31,6 +31,11 @@ public static class RequestDeadline
         try
         {
             await next(context);
+            if (deadline.IsCancellationRequested && !gone.IsCancellationRequested && IsEmpty(context.Response))
+            {
+                // Who waits in line, as a rate limiter does, gives up without a word: that would be a success with nothing in it.
+                throw new OperationCanceledException(deadline.Token);
+            }
         }
         catch (OperationCanceledException) when (deadline.IsCancellationRequested && !gone.IsCancellationRequested)
         {
@@ -46,6 +51,9 @@ public static class RequestDeadline
     /// <summary>Marks an endpoint as waiting or streaming by design.</summary>
     public static TBuilder LongRunning<TBuilder>(this TBuilder builder)
         where TBuilder : IEndpointConventionBuilder => builder.WithMetadata(new LongRunningAttribute());
+
+    private static bool IsEmpty(HttpResponse response) =>
+        response is { HasStarted: false, StatusCode: StatusCodes.Status200OK, ContentType: null, ContentLength: null };
 
     internal static bool Expired(HttpContext context) => context.Items.ContainsKey(Key);
 }
