@@ -33,6 +33,9 @@ public static class FailureCodes
     /// <summary>The leases of all its attempts ran out without an answer.</summary>
     public const string WorkersLost = "workers_lost";
 
+    /// <summary>Workers gave it back more often than <see cref="TaskLimits.Releases"/> times.</summary>
+    public const string ReleasedTooOften = "released_too_often";
+
     /// <summary>No worker knows this runtime.</summary>
     public const string UnknownRuntime = "unknown_runtime";
 }

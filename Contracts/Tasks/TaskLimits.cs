@@ -38,4 +38,8 @@ public static class TaskLimits
 
     /// <summary>Attempts that may end without an answer before the task is dead (K in docs/invariants.md).</summary>
     public const int Crashes = 3;
+
+    /// <summary>Attempts that workers may give back because they end or their agent is killed. One more and the task is dead: it takes
+    /// longer than its workers live, and would start for ever.</summary>
+    public const int Releases = 20;
 }

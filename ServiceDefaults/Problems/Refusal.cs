@@ -13,6 +13,9 @@ public sealed record Refusal(int Status, string Code, string Detail) : IResult, 
     /// <summary>Seconds after which trying again makes sense; sent as <c>Retry-After</c>.</summary>
     public int? RetryAfterSecs { get; init; }
 
+    /// <summary>Writes members of this refusal's own behind the common ones; null for none.</summary>
+    public Action<Utf8JsonWriter>? More { get; init; }
+
     int? IStatusCodeHttpResult.StatusCode => Status;
 
     public async Task ExecuteAsync(HttpContext httpContext)
@@ -48,6 +51,7 @@ public sealed record Refusal(int Status, string Code, string Detail) : IResult, 
                 json.WriteNumber("retry_after_secs", again);
             }
 
+            More?.Invoke(json);
             json.WriteEndObject();
         }
 

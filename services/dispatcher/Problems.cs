@@ -1,3 +1,5 @@
+using System.Text.Json;
+using Townhall.Contracts.Workers;
 using Townhall.ServiceDefaults.Problems;
 
 namespace Townhall.Dispatcher;
@@ -18,6 +20,17 @@ internal static class Problems
         new(503, "stopping", "This dispatcher is stopping; ask again.") { RetryAfterSecs = 1 };
 
     public static Refusal LedgerBroken(string detail) => new(503, "ledger_broken", detail) { RetryAfterSecs = 30 };
+
+    /// <summary>Every result of the call came too late; <paramref name="verdicts"/> is the member <c>results</c>.</summary>
+    public static Refusal StaleResults(SettleReply verdicts) =>
+        new(409, "stale_results", "No result of this call is of a current attempt: nothing was changed, and the ledger keeps that they came.")
+        {
+            More = json =>
+            {
+                json.WritePropertyName("results");
+                JsonSerializer.Serialize(json, verdicts.Results, WorkerJson.Default.SettleVerdictArray);
+            },
+        };
 
     public static Refusal Invalid(string detail) => new(422, "invalid_value", detail);
 }

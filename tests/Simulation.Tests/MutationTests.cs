@@ -5,7 +5,7 @@ namespace Townhall.Simulation;
 /// <summary>The checks see: each mistake that is planted is found, by the promise it breaks.</summary>
 public sealed class MutationTests(ITestOutputHelper output)
 {
-    private const int SeedsMost = 60;
+    private const int SeedsMost = 300;
 
     [Theory]
     [InlineData(nameof(Mutation.SettleWithoutEpoch), "[6]")]
@@ -15,6 +15,7 @@ public sealed class MutationTests(ITestOutputHelper output)
     [InlineData(nameof(Mutation.ClaimKeepsEpoch), "[7]")]
     [InlineData(nameof(Mutation.ExpireEarly), "[8]")]
     [InlineData(nameof(Mutation.PromoteEarly), "[15]")]
+    [InlineData(nameof(Mutation.ClaimPastDeadline), "[15]")]
     [InlineData(nameof(Mutation.CancelForgotten), "[16]")]
     [InlineData(nameof(Mutation.CrashesForgotten), "[13]")]
     [InlineData(nameof(Mutation.SlotForgotten), "[23]")]

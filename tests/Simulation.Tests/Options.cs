@@ -26,6 +26,9 @@ internal enum Mutation
     /// <summary>Delayed work becomes due a second early.</summary>
     PromoteEarly,
 
+    /// <summary>A claim does not look at deadlines.</summary>
+    ClaimPastDeadline,
+
     /// <summary>A cancelled task that waits stays where it is.</summary>
     CancelForgotten,
 

@@ -10,7 +10,7 @@ namespace Townhall.Simulation;
 /// <param name="Tail">The last events before it.</param>
 /// <param name="Trace">A fingerprint of the history: equal seeds give equal ones.</param>
 internal sealed record SimulationResult(
-    int Seed, long Steps, string? Violation, string Tail, ulong Trace, int Leases, IReadOnlyList<long> Endings, int Drained);
+    int Seed, long Steps, string? Violation, string Tail, ulong Trace, int Leases, IReadOnlyList<long> Endings, int Drained, Tally Tally);
 
 /// <summary>One town from its first task to its rest: a while with faults and new work, then calm until nothing is left to do.</summary>
 internal static class Simulation
@@ -89,7 +89,7 @@ internal static class Simulation
         }
 
         return new(
-            options.Seed, world.Steps, world.Violation, world.Tail(), world.Trace, checker.Leases, checker.Endings, server.Drained);
+            options.Seed, world.Steps, world.Violation, world.Tail(), world.Trace, checker.Leases, checker.Endings, server.Drained, world.Tally);
     }
 
     private static bool AtRest(Tables tables, SimulatedTown town) => tables.Tasks.Count == 0 && town.Workers.Count == 0 && tables.Live.Count == 0;

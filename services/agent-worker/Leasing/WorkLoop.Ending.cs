@@ -20,6 +20,8 @@ internal sealed partial class WorkLoop
     /// <summary>After a second signal: how long results may still be delivered.</summary>
     private TimeSpan UntilForced => LastSettle - _clock.GetElapsedTime(_forcedSince);
 
+    private TimeSpan UntilForgotten => KillPatience - _clock.GetElapsedTime(_forgottenSince);
+
     /// <summary>How this session has ended, or null while it goes on.</summary>
     private SessionEnd? End()
     {
@@ -28,7 +30,8 @@ internal sealed partial class WorkLoop
             _leaseStop.Cancel();
             EndAll(EndReason.Lost);
             _forgottenSince = _forgottenSince == 0 ? _clock.GetTimestamp() : _forgottenSince;
-            return _running == 0 || _clock.GetElapsedTime(_forgottenSince) > KillPatience ? SessionEnd.Forgotten : null;
+            // What had ended before is handed in first; it counts as long as nobody else was given the task.
+            return (_running == 0 && _settles.Undelivered == 0) || UntilForgotten <= TimeSpan.Zero ? SessionEnd.Forgotten : null;
         }
 
         if (_stop.Requested.IsCancellationRequested && !_drain.IsStopping)

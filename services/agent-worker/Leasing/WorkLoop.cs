@@ -91,6 +91,12 @@ internal sealed partial class WorkLoop : IDisposable
             return end;
         }
 
+        if (_session.Over.IsCancellationRequested)
+        {
+            // Asking for anything would be refused at once, and asked again at once.
+            return null;
+        }
+
         StartLeasing();
         StartRenewing();
         StartDraining();
@@ -105,6 +111,7 @@ internal sealed partial class WorkLoop : IDisposable
         }
 
         _leaseStop.Dispose();
+        _settles.Dispose();
     }
 
     /// <summary>Takes a directive in the next turn.</summary>
@@ -321,6 +328,12 @@ internal sealed partial class WorkLoop : IDisposable
         if (_forcedSince != 0 && UntilForced is var last)
         {
             next = next is { } bound && bound < last ? bound : last;
+        }
+
+        if (_forgottenSince != 0)
+        {
+            // No renewal, no drain: the end is all that is left to wait for.
+            return UntilForgotten;
         }
 
         if (!_renewing && _held.Count > 0)

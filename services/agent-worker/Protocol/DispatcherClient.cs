@@ -60,7 +60,9 @@ internal sealed class DispatcherClient : IDispatcher, IDisposable
         PostAsync("worker/output", token, request, WorkerJson.Default.OutputRequest, WorkerJson.Default.OutputReply, Plain, cancellationToken);
 
     public Task<Answer<SettleReply>> SettleAsync(string token, SettleRequest request, CancellationToken cancellationToken) =>
-        PostAsync("worker/settle", token, request, WorkerJson.Default.SettleRequest, WorkerJson.Default.SettleReply, Plain, cancellationToken);
+        SendAsync(
+            HttpMethod.Post, "worker/settle", token, JsonSerializer.SerializeToUtf8Bytes(request, WorkerJson.Default.SettleRequest), Json,
+            ReadVerdicts, Plain, cancellationToken, late: ReadVerdicts);
 
     public Task<Answer<DrainReply>> DrainAsync(string token, DrainRequest request, CancellationToken cancellationToken) =>
         PostAsync("worker/drain", token, request, WorkerJson.Default.DrainRequest, WorkerJson.Default.DrainReply, Quick, cancellationToken);
@@ -81,7 +83,7 @@ internal sealed class DispatcherClient : IDispatcher, IDisposable
 
     private async Task<Answer<TReply>> SendAsync<TReply>(
         HttpMethod method, string path, string credential, byte[] body, MediaTypeHeaderValue type, Func<byte[], TReply> read,
-        TimeSpan deadline, CancellationToken cancellationToken)
+        TimeSpan deadline, CancellationToken cancellationToken, Func<byte[], TReply>? late = null)
     {
         using var timeout = new CancellationTokenSource(deadline, _clock);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
@@ -95,6 +97,8 @@ internal sealed class DispatcherClient : IDispatcher, IDisposable
             return (int)response.StatusCode switch
             {
                 >= 200 and < 300 => new Answer<TReply>.Given(read(content)),
+                // Answered in full, only too late: a refusal with verdicts.
+                409 when late is not null => new Answer<TReply>.Given(late(content)),
                 401 or 410 => new Answer<TReply>.TokenRefused((int)response.StatusCode),
                 408 or 425 or 429 or >= 500 => new Answer<TReply>.Unknown($"{path} answered {(int)response.StatusCode}"),
                 var status => new Answer<TReply>.Refused(status, Excerpt(content)),
@@ -111,6 +115,10 @@ internal sealed class DispatcherClient : IDispatcher, IDisposable
             return new Answer<TReply>.Unknown($"{path}: {broken.Message}");
         }
     }
+
+    private static SettleReply ReadVerdicts(byte[] content) =>
+        JsonSerializer.Deserialize(content, WorkerJson.Default.SettleReply) is { Results: not null } reply
+            ? reply : throw new JsonException("The reply has no verdicts.");
 
     private static string Excerpt(byte[] content) =>
         System.Text.Encoding.UTF8.GetString(content.AsSpan(0, Math.Min(content.Length, 500)));

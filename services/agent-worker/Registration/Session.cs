@@ -21,8 +21,12 @@ internal sealed class Session(Guid incarnation, RegisterReply reply) : IDisposab
     /// <summary>The dispatcher answered 401 or 410: nothing is leased to this registration any more.</summary>
     public void End(int status)
     {
-        RefusedWith = status;
-        _over.Cancel();
+        // Said once; a late answer may find the session gone.
+        if (!_over.IsCancellationRequested)
+        {
+            RefusedWith = status;
+            _over.Cancel();
+        }
     }
 
     public void Dispose() => _over.Dispose();

@@ -8,11 +8,11 @@ namespace Townhall.Worker.Settling;
 
 /// <summary>Delivers results: one call in flight, and what arrives meanwhile goes into the next one.</summary>
 /// <remarks>
-/// A call is repeated with its request id until it is answered, for as long as the process lives; the dispatcher records
-/// it once. A batch that is refused as a whole is sent result by result, so that one bad result fails alone.
+/// A call is repeated with its request id until it is answered, for as long as the session's owner waits; the dispatcher records
+/// it once. So also after the session is over: what was done before this worker was declared lost may still count. A batch that is refused as a whole is sent result by result, so that one bad result fails alone.
 /// </remarks>
 internal sealed partial class SettleQueue(
-    IDispatcher dispatcher, Session session, Action<IReadOnlyList<LeaseRef>> settled, TimeProvider clock, Random random, ILogger logger)
+    IDispatcher dispatcher, Session session, Action<IReadOnlyList<LeaseRef>> settled, TimeProvider clock, Random random, ILogger logger) : IDisposable
 {
     private const int BatchResults = 256;
 
@@ -22,11 +22,12 @@ internal sealed partial class SettleQueue(
     private readonly Lock _gate = new();
     private readonly Queue<AttemptResult> _waiting = [];
     private readonly Backoff _backoff = new(TimeSpan.FromMilliseconds(50), TimeSpan.FromSeconds(3), clock, random);
+    private readonly CancellationTokenSource _givenUp = new();
     private bool _sending;
     private int _undelivered;
 
-    /// <summary>Results not yet answered for.</summary>
-    public int Undelivered => Volatile.Read(ref _undelivered);
+    /// <summary>Results not yet answered for, as far as somebody may still answer.</summary>
+    public int Undelivered => _givenUp.IsCancellationRequested ? 0 : Volatile.Read(ref _undelivered);
 
     /// <summary>Takes results; sends them at once when nothing is in flight.</summary>
     public void Add(IReadOnlyList<AttemptResult> results)
@@ -54,6 +55,9 @@ internal sealed partial class SettleQueue(
 
         Unforeseen.EndsTheProcess(SendAllAsync());
     }
+
+    /// <summary>Nobody waits for what is left.</summary>
+    public void Dispose() => _givenUp.Cancel();
 
     private async Task SendAllAsync()
     {
@@ -88,15 +92,15 @@ internal sealed partial class SettleQueue(
         return batch;
     }
 
-    /// <returns>False when the session is over: what is left belongs to attempts that were taken away.</returns>
+    /// <returns>False when nobody hears this worker any more, or waits for it.</returns>
     private async Task<bool> SendAsync(List<AttemptResult> batch)
     {
         var request = new SettleRequest(Guid.CreateVersion7(), [.. batch]);
-        while (!session.Over.IsCancellationRequested)
+        while (!_givenUp.IsCancellationRequested)
         {
             try
             {
-                switch (await dispatcher.SettleAsync(session.Token, request, session.Over))
+                switch (await dispatcher.SettleAsync(session.Token, request, _givenUp.Token))
                 {
                     case Answer<SettleReply>.Given(var reply):
                         _backoff.Reset();
@@ -111,7 +115,9 @@ internal sealed partial class SettleQueue(
                         Done(batch);
                         return true;
                     case Answer<SettleReply>.TokenRefused(var status):
+                        await _givenUp.CancelAsync();
                         session.End(status);
+                        settled([]);
                         return false;
                     case Answer<SettleReply>.Refused when batch.Count > 1:
                         foreach (var single in batch)
@@ -130,11 +136,11 @@ internal sealed partial class SettleQueue(
                         return true;
                     case Answer<SettleReply>.Unknown(var reason):
                         LogRepeated(batch.Count, reason);
-                        await _backoff.PauseAsync(session.Over);
+                        await _backoff.PauseAsync(_givenUp.Token);
                         break;
                 }
             }
-            catch (OperationCanceledException) when (session.Over.IsCancellationRequested)
+            catch (OperationCanceledException) when (_givenUp.IsCancellationRequested)
             {
                 return false;
             }

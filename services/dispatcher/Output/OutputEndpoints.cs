@@ -16,8 +16,8 @@ internal static class OutputEndpoints
 
     public static void MapOutput(this IEndpointRouteBuilder routes)
     {
-        routes.MapPost("/worker/output", Append).AddEndpointFilter<WorkerFilter>();
-        routes.MapPut("/worker/blobs/{sha256}", PutBlob).AddEndpointFilter<WorkerFilter>();
+        routes.MapPost("/worker/output", Append).AddEndpointFilter<LateWorkerFilter>();
+        routes.MapPut("/worker/blobs/{sha256}", PutBlob).AddEndpointFilter<LateWorkerFilter>();
     }
 
     internal static async Task<Results<Ok<OutputReply>, Refusal>> Append(

@@ -18,7 +18,7 @@ internal static class SettleEndpoints
     }
 
     public static void MapSettling(this IEndpointRouteBuilder routes) =>
-        routes.MapPost("/worker/settle", Settle).AddEndpointFilter<WorkerFilter>();
+        routes.MapPost("/worker/settle", Settle).AddEndpointFilter<LateWorkerFilter>();
 
     internal static async Task<Results<Ok<SettleReply>, Refusal>> Settle(
         HttpContext context, SettleRequest request, SettleBatcher batcher, CancellationToken cancellationToken)
@@ -38,7 +38,10 @@ internal static class SettleEndpoints
             verdicts[i] = new(lease.TaskId, lease.Epoch, settled[i].Verdict);
         }
 
-        return TypedResults.Ok(new SettleReply(verdicts));
+        // A late result is a conflict, and so answered where it stands alone. Beside results that count, the verdicts say it.
+        return Array.TrueForAll(verdicts, static one => one.Verdict == Verdicts.Stale)
+            ? Problems.StaleResults(new(verdicts))
+            : TypedResults.Ok(new SettleReply(verdicts));
     }
 
     private static string? Fault(AttemptResult[]? results)

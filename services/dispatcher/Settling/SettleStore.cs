@@ -1,5 +1,6 @@
 using Npgsql;
 using Townhall.Contracts.Ids;
+using Townhall.Contracts.Tasks;
 using Townhall.Contracts.Workers;
 using Townhall.ServiceDefaults.Settings;
 
@@ -69,11 +70,15 @@ internal sealed class SettleStore(NpgsqlDataSource database, TownSettings town) 
                        CASE WHEN e.outcome = 'completed' THEN 'completed'
                            WHEN e.outcome IN ('cancelled', 'released') AND t.cancel_reason = 'deadline' THEN 'failed'
                            WHEN e.outcome = 'cancelled' THEN 'cancelled'
-                           WHEN e.outcome = 'released' THEN CASE WHEN t.cancel_requested_at IS NULL THEN 'release' ELSE 'cancelled' END
+                           -- Every attempt before this one failed, was lost or was released: the releases need no counter of their own.
+                           WHEN e.outcome = 'released' THEN CASE WHEN t.cancel_requested_at IS NOT NULL THEN 'cancelled'
+                               WHEN t.attempt - t.failures - t.crashes > $17 THEN 'dead' ELSE 'release' END
                            ELSE CASE WHEN t.failures + 1 >= t.max_attempts OR t.cancel_reason = 'deadline' THEN 'failed'
                                      WHEN t.cancel_requested_at IS NULL THEN 'retry' ELSE 'cancelled' END
                        END AS move,
-                       CASE WHEN e.outcome <> 'completed' AND t.cancel_reason = 'deadline' THEN 'deadline_exceeded' ELSE e.failure_code END AS code
+                       CASE WHEN e.outcome <> 'completed' AND t.cancel_reason = 'deadline' THEN 'deadline_exceeded'
+                           WHEN e.outcome = 'released' AND t.attempt - t.failures - t.crashes > $17 THEN 'released_too_often'
+                           ELSE e.failure_code END AS code
                 FROM ending e
                 JOIN task t ON t.id = e.id AND t.attempt = e.epoch AND t.lease_token = e.token AND t.lease_worker = e.worker
                 JOIN agent a ON a.id = t.agent_id
@@ -92,7 +97,7 @@ internal sealed class SettleStore(NpgsqlDataSource database, TownSettings town) 
                 ORDER BY l.key FOR UPDATE
             ), ended AS (
                 DELETE FROM task t USING hit
-                WHERE t.id = hit.id AND hit.move IN ('completed', 'failed', 'cancelled')
+                WHERE t.id = hit.id AND hit.move IN ('completed', 'failed', 'cancelled', 'dead')
                 RETURNING t.*, hit.move, hit.exit_code, hit.result, hit.result_blob, hit.result_bytes, hit.code AS failure_code,
                           hit.failure_detail, hit.sandbox, hit.wall_ms, hit.output_bytes
             ), kept AS (
@@ -130,20 +135,21 @@ internal sealed class SettleStore(NpgsqlDataSource database, TownSettings town) 
                       WHERE hit.was = 'running' AND hit.concurrency_key IS NOT NULL GROUP BY 1) f
                 WHERE l.town = $1 AND l.key = f.key AND (SELECT count(*) FROM permit) > 0
             ), moved AS (
-                INSERT INTO task_count_delta (town, assigned, running, completed, failed, cancelled)
+                INSERT INTO task_count_delta (town, assigned, running, completed, failed, cancelled, dead)
                 SELECT $1,
                        count(*) FILTER (WHERE move IN ('retry', 'release')) - count(*) FILTER (WHERE was = 'assigned'),
                        - count(*) FILTER (WHERE was = 'running'),
                        count(*) FILTER (WHERE move = 'completed'), count(*) FILTER (WHERE move = 'failed'),
-                       count(*) FILTER (WHERE move = 'cancelled')
+                       count(*) FILTER (WHERE move = 'cancelled'), count(*) FILTER (WHERE move = 'dead')
                 FROM hit HAVING count(*) > 0
             ), logged AS (
                 INSERT INTO ledger_pending (town, actor, action, agent_id, agent_name, task_id, outcome, detail)
                 SELECT $1, 'worker:' || hit.worker,
                        CASE hit.move WHEN 'completed' THEN 'TaskCompleted' WHEN 'failed' THEN 'TaskFailed'
-                           WHEN 'cancelled' THEN 'TaskCancelled' WHEN 'retry' THEN 'TaskRetried' ELSE 'TaskReleased' END,
+                           WHEN 'cancelled' THEN 'TaskCancelled' WHEN 'retry' THEN 'TaskRetried' WHEN 'dead' THEN 'TaskDead'
+                           ELSE 'TaskReleased' END,
                        hit.agent_id, hit.agent_name, hit.id,
-                       CASE WHEN hit.move IN ('failed', 'retry') THEN 'failure' ELSE 'success' END,
+                       CASE WHEN hit.move IN ('failed', 'retry', 'dead') THEN 'failure' ELSE 'success' END,
                        json_build_object('attempt', hit.epoch, 'worker_id', hit.worker, 'leased_at', hit.leased_at,
                            'exit_code', hit.exit_code, 'failure_code', hit.code, 'sandbox', hit.sandbox,
                            'wall_ms', hit.wall_ms, 'result_bytes', hit.result_bytes)::text
@@ -167,6 +173,7 @@ internal sealed class SettleStore(NpgsqlDataSource database, TownSettings town) 
         Add(endings, command, static one => one.Result.WallMs);
         Add(endings, command, static one => one.Result.OutputBytes);
         command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = BackOffMost });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = TaskLimits.Releases });
         return command;
     }
 

@@ -42,16 +42,16 @@ internal sealed class WorkerStore(NpgsqlDataSource database, TownSettings town)
         return await command.ExecuteScalarAsync(cancellationToken) is 1L;
     }
 
-    /// <summary>A worker that has not ended, with the hash of its token; null when there is none.</summary>
-    public async Task<(KnownWorker Worker, byte[] TokenHash)?> FindLivingAsync(WorkerId id, CancellationToken cancellationToken)
+    /// <summary>A worker that lives or was declared lost, with the hash of its token; null when there is none.</summary>
+    public async Task<(KnownWorker Worker, byte[] TokenHash, bool Lives)?> FindAsync(WorkerId id, CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand(
-            "SELECT runtimes, slots, token_hash FROM worker WHERE id = $1 AND town = $2 AND state IN ('active', 'draining')");
+            "SELECT runtimes, slots, token_hash, state <> 'lost' FROM worker WHERE id = $1 AND town = $2 AND state IN ('active', 'draining', 'lost')");
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = id.Value });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         await using var row = await command.ExecuteReaderAsync(cancellationToken);
         return await row.ReadAsync(cancellationToken)
-            ? (new KnownWorker(id, row.GetFieldValue<string[]>(0), row.GetInt32(1)), row.GetFieldValue<byte[]>(2))
+            ? (new KnownWorker(id, row.GetFieldValue<string[]>(0), row.GetInt32(1)), row.GetFieldValue<byte[]>(2), row.GetBoolean(3))
             : null;
     }
 

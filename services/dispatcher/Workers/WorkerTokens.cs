@@ -31,8 +31,9 @@ internal sealed class WorkerTokens(WorkerStore workers, TimeProvider clock)
     public static string? Bearer(HttpRequest request) =>
         request.Headers.Authorization is [{ } header] && header.StartsWith("Bearer ", StringComparison.Ordinal) ? header["Bearer ".Length..] : null;
 
-    /// <summary>Whose token the request carries; null when nobody living has it. Notes that the worker was seen.</summary>
-    public async ValueTask<KnownWorker?> ProveAsync(HttpContext context)
+    /// <summary>Whose token the request carries; null when nobody has it. Notes that a living worker was seen.</summary>
+    /// <param name="lostToo">Whether one that was declared lost may still ask this: it may hand in what it did, and nothing else.</param>
+    public async ValueTask<KnownWorker?> ProveAsync(HttpContext context, bool lostToo)
     {
         if (Bearer(context.Request) is not { } token)
         {
@@ -42,23 +43,23 @@ internal sealed class WorkerTokens(WorkerStore workers, TimeProvider clock)
         if (_proven.TryGetValue(token, out var entry) && clock.GetElapsedTime(entry.ProvenAt) < Remembered)
         {
             await TouchAsync(entry, context.RequestAborted);
-            return entry.Worker;
+            return entry.Lives || lostToo ? entry.Worker : null;
         }
 
         _proven.TryRemove(token, out _);
         if (!token.StartsWith(Prefix, StringComparison.Ordinal) || token.Length < Prefix.Length + 32
             || !Guid.TryParseExact(token.AsSpan(Prefix.Length, 32), "N", out var id)
-            || await workers.FindLivingAsync(new WorkerId(id), context.RequestAborted) is not var (worker, hash)
+            || await workers.FindAsync(new WorkerId(id), context.RequestAborted) is not var (worker, hash, lives)
             || !CryptographicOperations.FixedTimeEquals(hash, Hash(token)))
         {
             return null;
         }
 
-        entry = new Entry(worker, clock.GetTimestamp());
+        entry = new Entry(worker, lives, clock.GetTimestamp());
         _proven[token] = entry;
         Prune();
         await TouchAsync(entry, context.RequestAborted);
-        return worker;
+        return lives || lostToo ? worker : null;
     }
 
     private async ValueTask TouchAsync(Entry entry, CancellationToken cancellationToken)
@@ -84,9 +85,10 @@ internal sealed class WorkerTokens(WorkerStore workers, TimeProvider clock)
 
     private static byte[] Hash(string token) => SHA256.HashData(Encoding.UTF8.GetBytes(token));
 
-    private sealed class Entry(KnownWorker worker, long provenAt)
+    private sealed class Entry(KnownWorker worker, bool lives, long provenAt)
     {
         public readonly KnownWorker Worker = worker;
+        public readonly bool Lives = lives;
         public readonly long ProvenAt = provenAt;
         public long TouchedAt;
     }
@@ -97,9 +99,13 @@ internal sealed class WorkerFilter(WorkerTokens tokens) : IEndpointFilter
 {
     private static readonly object Key = new();
 
-    public async ValueTask<object?> InvokeAsync(EndpointFilterInvocationContext context, EndpointFilterDelegate next)
+    public ValueTask<object?> InvokeAsync(EndpointFilterInvocationContext context, EndpointFilterDelegate next) =>
+        InvokeAsync(tokens, lostToo: false, context, next);
+
+    internal static async ValueTask<object?> InvokeAsync(
+        WorkerTokens tokens, bool lostToo, EndpointFilterInvocationContext context, EndpointFilterDelegate next)
     {
-        if (await tokens.ProveAsync(context.HttpContext) is not { } worker)
+        if (await tokens.ProveAsync(context.HttpContext, lostToo) is not { } worker)
         {
             context.HttpContext.Response.Headers.WWWAuthenticate = "Bearer";
             return Problems.UnknownWorker;
@@ -111,4 +117,11 @@ internal sealed class WorkerFilter(WorkerTokens tokens) : IEndpointFilter
 
     public static KnownWorker Of(HttpContext context) =>
         context.Items[Key] as KnownWorker ?? throw new InvalidOperationException("This endpoint lacks the worker filter.");
+}
+
+/// <summary>The same where work that is done is handed in: a worker that was silent for too long is heard, too, and its lease decides.</summary>
+internal sealed class LateWorkerFilter(WorkerTokens tokens) : IEndpointFilter
+{
+    public ValueTask<object?> InvokeAsync(EndpointFilterInvocationContext context, EndpointFilterDelegate next) =>
+        WorkerFilter.InvokeAsync(tokens, lostToo: true, context, next);
 }

@@ -82,7 +82,8 @@ public sealed class TownUnderTest : IAsyncDisposable
     /// <summary>Whether work is queued in a stream of Redis: so with every third seed.</summary>
     public bool Streams => _run.Seed % 3 == 2;
 
-    private string KeyFile => Path.Combine(_folder, "worker.key");
+    /// <summary>Where the key is that lets a process register as a worker.</summary>
+    public string KeyFile => Path.Combine(_folder, "worker.key");
 
     /// <summary>Starts a town that is ready for work.</summary>
     public static async Task<TownUnderTest> StartAsync(

@@ -123,6 +123,11 @@ internal sealed partial class Checker
             world.Fail("[15] delayed work started before its time");
         }
 
+        if (work.Plans[row.Id].Deadline <= world.Now)
+        {
+            world.Fail("[15] work started after its deadline");
+        }
+
         if (before.Cancelled)
         {
             world.Fail("[16] a cancelled task started");
@@ -138,7 +143,7 @@ internal sealed partial class Checker
             world.Fail("[30] a worker that may get nothing more was given a lease");
         }
 
-        if (row.Attempt > row.MaxAttempts + TaskLimits.Crashes + before.Releases)
+        if (row.Attempt > row.MaxAttempts + TaskLimits.Crashes + Math.Min(before.Releases, TaskLimits.Releases))
         {
             world.Fail($"[14] attempt {row.Attempt} of {row.MaxAttempts}, after {before.Releases} releases");
         }
@@ -172,12 +177,19 @@ internal sealed partial class Checker
                 world.Fail("[6] a result was recorded that is not of the current attempt");
             }
         }
-        else if (row.State is TaskState.Completed or TaskState.Failed)
+        else if (row.State == TaskState.Completed || (row.State == TaskState.Failed && !(work.Plans[id].Deadline <= world.Now)))
         {
             world.Fail("[6] a task ended with a result that nobody reported");
         }
 
-        if (row.State == TaskState.Dead && (before.LeaseUntil >= world.Now || row.Crashes != TaskLimits.Crashes || before.State != TaskState.Running))
+        if (row.State == TaskState.Dead && row.Reported is not null)
+        {
+            if (before.Releases < TaskLimits.Releases)
+            {
+                world.Fail($"[13] a task was buried after {before.Releases} releases");
+            }
+        }
+        else if (row.State == TaskState.Dead && (before.LeaseUntil >= world.Now || row.Crashes != TaskLimits.Crashes || before.State != TaskState.Running))
         {
             world.Fail("[13] a task was buried too early or too late");
         }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Townhall.Simulation.Checks;
 
 namespace Townhall.Simulation.Loop;
 
@@ -22,6 +23,8 @@ internal sealed class World(int seed)
     public Random Random { get; } = new(seed);
 
     public SimulationContext Context { get; } = new();
+
+    public Tally Tally { get; } = new();
 
     /// <summary>The database's clock in ticks; every other clock is derived from it and wrong.</summary>
     public long Now { get; private set; } = TimeSpan.TicksPerSecond;

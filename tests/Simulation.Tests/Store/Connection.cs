@@ -50,8 +50,12 @@ internal sealed class Connection(Server server, SimulatedProcess client, Mutatio
     /// <summary>Keys and their permits are not modelled: nothing is ever parked.</summary>
     public Task<IReadOnlyList<Guid>> AdmitAsync(string[]? keys, CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<Guid>>([]);
 
-    /// <summary>Nor are deadlines.</summary>
-    public Task<IReadOnlyList<Guid>> ExpireDeadlinesAsync(CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<Guid>>([]);
+    /// <summary>Whose attempts were withdrawn is kept back: every ring about them is lost, and their workers hear it with a renewal.</summary>
+    public async Task<IReadOnlyList<Guid>> ExpireDeadlinesAsync(CancellationToken cancellationToken)
+    {
+        await server.ExecuteAsync(client, "expire deadlines", Tables.ExpireDeadlines, cancellationToken);
+        return [];
+    }
 
     public Task<IReadOnlyList<Guid>> SweepAsync(CancellationToken cancellationToken) =>
         server.ExecuteAsync(client, "sweep", Tables.Sweep, cancellationToken);
@@ -66,12 +70,12 @@ internal sealed class Connection(Server server, SimulatedProcess client, Mutatio
             client, "register", () => Tables.Register(worker.Incarnation, worker.Pid, worker.Runtimes, worker.Slots, token), cancellationToken,
             worker.Incarnation);
 
-    /// <summary>A worker that has not ended and whose token this is; null when there is none.</summary>
-    public Task<KnownWorker?> FindLivingAsync(Guid id, string token, CancellationToken cancellationToken) =>
-        server.ExecuteAsync(
+    /// <summary>A worker that lives or was declared lost and whose token this is; null when there is none.</summary>
+    public Task<(KnownWorker Worker, bool Lives)?> FindAsync(Guid id, string token, CancellationToken cancellationToken) =>
+        server.ExecuteAsync<(KnownWorker, bool)?>(
             client, "find worker",
-            () => Tables.Workers.TryGetValue(id, out var row) && row.IsLive && row.Token == token
-                ? new KnownWorker(new WorkerId(id), row.Runtimes, row.Slots) : null,
+            () => Tables.Workers.TryGetValue(id, out var row) && row.State != "drained" && row.Token == token
+                ? (new KnownWorker(new WorkerId(id), row.Runtimes, row.Slots), row.IsLive) : null,
             cancellationToken);
 
     public Task<bool> TouchAsync(Guid id, CancellationToken cancellationToken) => server.ExecuteAsync(

@@ -58,6 +58,11 @@ internal sealed class TaskRow(Guid id, long order, AgentRow agent, int maxAttemp
     public Guid? SettledToken { get; set; }
 
     public bool CancelRequested { get; set; }
+
+    public long? Deadline { get; init; }
+
+    /// <summary>Its deadline, and no person, asked for its end (<c>cancel_reason</c>).</summary>
+    public bool IsLate { get; set; }
 }
 
 /// <param name="Reported">The attempt whose result ended it; null when no result did.</param>

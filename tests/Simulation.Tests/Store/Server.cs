@@ -72,6 +72,7 @@ internal sealed class Server(World world, Tables tables)
 
         if (world.Chance(Conflicts))
         {
+            world.Tally.Happened("conflict");
             Answer(statement, world.Between(0.001, 0.01), new PostgresException("deadlock detected", "ERROR", "ERROR", PostgresErrorCodes.DeadlockDetected));
             return;
         }
@@ -95,6 +96,7 @@ internal sealed class Server(World world, Tables tables)
 
         if (world.Chance(AnswersLost))
         {
+            world.Tally.Happened("answer is lost");
             Answer(statement, world.Between(0.01, 3), new NpgsqlException("The connection broke after the statement was executed."));
         }
         else

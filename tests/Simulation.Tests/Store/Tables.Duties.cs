@@ -54,7 +54,7 @@ internal sealed partial class Tables
             _counts[(int)TaskState.Running]--;
             if (task.CancelRequested || task.Crashes >= TaskLimits.Crashes)
             {
-                End(task, task.CancelRequested ? TaskEvent.Cancel : TaskEvent.Bury, reported: null);
+                End(task, task.IsLate ? TaskEvent.Expire : task.CancelRequested ? TaskEvent.Cancel : TaskEvent.Bury, reported: null);
             }
             else
             {
@@ -66,6 +66,29 @@ internal sealed partial class Tables
         }
 
         return [.. gone.Select(static task => task.Agent.Id)];
+    }
+
+    /// <summary>Function <c>expire_deadlines</c>.</summary>
+    /// <returns>How many were ended or withdrawn.</returns>
+    public int ExpireDeadlines()
+    {
+        var late = Tasks.Values.Where(task => task.Deadline <= world.Now && (task.State != TaskState.Running || !task.CancelRequested)).ToList();
+        Version += late.Count > 0 ? 1 : 0;
+        foreach (var task in late)
+        {
+            Entries++;
+            if (task.State == TaskState.Running)
+            {
+                (task.CancelRequested, task.IsLate) = (true, true);
+                continue;
+            }
+
+            _counts[(int)task.State]--;
+            End(task, TaskEvent.Expire, reported: null);
+            _counts[(int)task.State]++;
+        }
+
+        return late.Count;
     }
 
     /// <summary>One that a drain holds is spared until the next turn: it was heard of just now.</summary>

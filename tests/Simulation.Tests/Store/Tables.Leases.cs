@@ -29,7 +29,8 @@ internal sealed partial class Tables
             }
 
             var free = Math.Min(limited - agent.Running, turns[turn].Quota);
-            var due = Tasks.Values.Where(task => task.Agent == agent && Startable(task)).ToList();
+            var due = Tasks.Values.Where(task => task.Agent == agent && Startable(task)
+                && (task.Deadline is null || task.Deadline > world.Now || mutation == Mutation.ClaimPastDeadline)).ToList();
             due.Sort(Compare);
             due = due[..Math.Min(free, due.Count)];
             found.AddRange(due.Select((task, nth) => (task, nth, turn)));
@@ -105,9 +106,11 @@ internal sealed partial class Tables
         var move = result.Outcome switch
         {
             AttemptOutcomes.Completed => TaskEvent.Complete,
+            AttemptOutcomes.Cancelled or AttemptOutcomes.Released when task.IsLate => TaskEvent.Fail,
             AttemptOutcomes.Cancelled => TaskEvent.Cancel,
-            AttemptOutcomes.Released => task.CancelRequested ? TaskEvent.Cancel : TaskEvent.Release,
-            _ => task.Failures + 1 >= task.MaxAttempts ? TaskEvent.Fail : task.CancelRequested ? TaskEvent.Cancel : TaskEvent.Retry,
+            AttemptOutcomes.Released => task.CancelRequested ? TaskEvent.Cancel
+                : task.Attempt - task.Failures - task.Crashes > TaskLimits.Releases ? TaskEvent.Bury : TaskEvent.Release,
+            _ => task.Failures + 1 >= task.MaxAttempts || task.IsLate ? TaskEvent.Fail : task.CancelRequested ? TaskEvent.Cancel : TaskEvent.Retry,
         };
         var goesBack = move is TaskEvent.Retry or TaskEvent.Release;
         if (was == TaskState.Running && !(mutation == Mutation.SlotForgotten && move == TaskEvent.Release))

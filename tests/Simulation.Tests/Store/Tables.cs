@@ -40,7 +40,7 @@ internal sealed partial class Tables(World world, TownSettings town, Mutation mu
     private TimeSpan LeaseOf(AgentRow agent) => town.LeaseOf(agent.Runtime);
 
     /// <summary>Function <c>accept_tasks</c>, for one offer.</summary>
-    public void Accept(Guid id, Guid agent, int priority, int maxAttempts, long? notBefore)
+    public void Accept(Guid id, Guid agent, int priority, int maxAttempts, long? notBefore, long? deadline)
     {
         Version++;
         Tasks.Add(id, new(id, _order++, Agents[agent], maxAttempts)
@@ -48,6 +48,7 @@ internal sealed partial class Tables(World world, TownSettings town, Mutation mu
             Rank = world.Now - (priority * TimeSpan.TicksPerMinute),
             Due = notBefore is null || notBefore <= world.Now,
             AvailableAt = notBefore ?? world.Now,
+            Deadline = deadline,
         });
         Entries++;
         _counts[(int)TaskState.Assigned]++;

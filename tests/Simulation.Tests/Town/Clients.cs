@@ -12,6 +12,7 @@ internal sealed class Clients(World world, Server server, SimulatedTown town, Wo
     private readonly List<Guid> _agents = [];
     private double _everySecs;
     private double _delayed;
+    private double _deadlines;
     private double _kills;
     private double _fails;
     private double _ambush;
@@ -32,6 +33,7 @@ internal sealed class Clients(World world, Server server, SimulatedTown town, Wo
 
         _everySecs = 0.05 * Math.Pow(200, world.Random.NextDouble());
         _delayed = world.Chance(0.5) ? 0.2 : 0;
+        _deadlines = !cycles && world.Chance(0.5) ? 0.2 : 0;
         _kills = world.Chance(0.3) ? 0.05 : 0;
         _fails = world.Chance(0.6) ? world.Random.NextDouble() : 0;
         _ambush = cycles ? 0.7 : world.Chance(0.5) ? 0.5 : 0;
@@ -100,11 +102,12 @@ internal sealed class Clients(World world, Server server, SimulatedTown town, Wo
         }
 
         long? notBefore = world.Chance(_delayed) ? world.Now + world.Between(0.1, 15).Ticks : null;
+        long? deadline = world.Chance(_deadlines) ? world.Now + world.Between(0.2, 20).Ticks : null;
         var takes = cycles ? world.Next(0.02) : world.Chance(0.05) ? town.Lease * (1 + (2 * world.Random.NextDouble())) : world.Next(0.8);
         var plan = new WorkPlan(
-            world.NewId(), agent, world.Random.Next(-2, 3), world.Random.Next(1, 4), notBefore, takes, _fails, world.Chance(_kills));
+            world.NewId(), agent, world.Random.Next(-2, 3), world.Random.Next(1, 4), notBefore, deadline, takes, _fails, world.Chance(_kills));
         work.Plans.Add(plan.Id, plan);
-        server.Tables.Accept(plan.Id, plan.Agent, plan.Priority, plan.MaxAttempts, plan.NotBefore);
+        server.Tables.Accept(plan.Id, plan.Agent, plan.Priority, plan.MaxAttempts, plan.NotBefore, plan.Deadline);
         if (!world.Chance(server.AnswersLost))
         {
             checker.Accepted.Add(plan.Id);

@@ -24,16 +24,25 @@ internal sealed class Faults(World world, SimulatedTown town, Server server, Net
         Every("scaler is stopped", 40, () => Stop(town.Scaler, 8));
         Every("server goes away", 40, () =>
         {
+            world.Tally.Happened("server goes away");
             server.GoAway();
             world.At(world.Between(0.1, 20), "server comes back", server.ComeBack);
         });
-        Every("worker is killed", 15, () => town.AnyWorker()?.Kill());
+        Every("worker is killed", 15, () =>
+        {
+            if (town.AnyWorker() is { } worker)
+            {
+                world.Tally.Happened("worker is killed");
+                worker.Kill();
+            }
+        });
         Every("worker is stopped", 15, () => Stop(town.AnyWorker(), town.Lease.TotalSeconds * 3));
         Every("worker gets SIGTERM", 15, () => Signal(town.AnyWorker()));
         Every("network of a worker is cut", 15, () =>
         {
             if (town.AnyWorker() is { } worker)
             {
+                world.Tally.Happened("network is cut");
                 worker.Link.IsCut = true;
                 world.At(world.Between(0.1, town.Lease.TotalSeconds * 3), "network is back", () => worker.Link.IsCut = false);
             }
@@ -47,6 +56,7 @@ internal sealed class Faults(World world, SimulatedTown town, Server server, Net
     public void End()
     {
         _over = true;
+        world.Tally.Calm = true;
         (server.AnswersLost, server.Conflicts, network.Lost, network.Doubled, network.Slowest) = (0, 0, 0, 0, 0.01);
         (town.RingsLost, town.StartsFail) = (0, 0);
         server.ComeBack();
@@ -81,6 +91,7 @@ internal sealed class Faults(World world, SimulatedTown town, Server server, Net
     {
         if (process is { IsFrozen: false })
         {
+            world.Tally.Happened($"{process.Name.Split(' ')[0]} is stopped");
             process.Freeze();
             world.At(world.Between(0.05, mostSecs), $"{process.Name} goes on", process.Resume);
         }
@@ -90,6 +101,7 @@ internal sealed class Faults(World world, SimulatedTown town, Server server, Net
     {
         if (worker is not null)
         {
+            world.Tally.Happened("SIGTERM");
             world.At(TimeSpan.Zero, "SIGTERM", worker.Signal, worker);
         }
     }

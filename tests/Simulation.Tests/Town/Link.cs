@@ -50,7 +50,21 @@ internal sealed class Link(World world, Network network, Func<IReadOnlyList<Simu
 
     private TimeSpan Delay() => world.Between(0.0002, network.Slowest);
 
-    private bool Loses() => IsCut || world.Chance(network.Lost);
+    private bool Loses()
+    {
+        if (IsCut)
+        {
+            return true;
+        }
+
+        if (world.Chance(network.Lost))
+        {
+            world.Tally.Happened("message is lost");
+            return true;
+        }
+
+        return false;
+    }
 
     private Task<Answer<T>> CallAsync<T>(
         string call, TimeSpan deadline, Func<SimulatedDispatcher, CancellationToken, Task<Answer<T>>> serve, CancellationToken cancellationToken)
@@ -76,7 +90,18 @@ internal sealed class Link(World world, Network network, Func<IReadOnlyList<Simu
             }
         }, worker);
         var all = dispatchers();
-        for (var copies = world.Chance(network.Doubled) ? 2 : 1; copies > 0; copies--)
+        if (world.Tally.Calm)
+        {
+            _ = CountAsync(reply.Task);
+        }
+
+        var doubled = world.Chance(network.Doubled);
+        if (doubled)
+        {
+            world.Tally.Happened("message is doubled");
+        }
+
+        for (var copies = doubled ? 2 : 1; copies > 0; copies--)
         {
             var at = all[world.Random.Next(all.Count)];
             if (!Loses())
@@ -86,6 +111,18 @@ internal sealed class Link(World world, Network network, Func<IReadOnlyList<Simu
         }
 
         return reply.Task;
+    }
+
+    private async Task CountAsync<T>(Task<Answer<T>> call)
+    {
+        try
+        {
+            world.Tally.Ended(await call is not Answer<T>.Unknown);
+        }
+        catch (OperationCanceledException)
+        {
+            // Its caller hung up: it has no end to be counted.
+        }
     }
 
     private void Arrive<T>(

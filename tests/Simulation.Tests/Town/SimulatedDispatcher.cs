@@ -50,9 +50,11 @@ internal sealed class SimulatedDispatcher : SimulatedProcess
         _sweep = new(_connection, _ready, _pump, null!, bell, Clock, NullLogger<Sweep>.Instance);
     }
 
-    private sealed class Entry(KnownWorker worker, long provenAt)
+    private sealed class Entry(KnownWorker worker, bool lives, long provenAt)
     {
         public KnownWorker Worker => worker;
+
+        public bool Lives => lives;
 
         public long ProvenAt => provenAt;
 
@@ -153,7 +155,7 @@ internal sealed class SimulatedDispatcher : SimulatedProcess
             var settled = await _batcher.SettleAsync(
                 Array.ConvertAll(request.Results, result => new Ending(worker.Id, result)), CancellationToken.None);
             return new([.. settled.Select((one, i) => new SettleVerdict(request.Results[i].Lease.TaskId, request.Results[i].Lease.Epoch, one.Verdict))]);
-        }, cancellationToken);
+        }, cancellationToken, lostToo: true);
 
     public Task<Answer<DrainReply>> DrainAsync(string token, DrainRequest request, CancellationToken cancellationToken) =>
         ProvenAsync<DrainReply>(token, worker => _connection.DrainAsync(worker, request.Reason == "stopping", cancellationToken), cancellationToken);
@@ -169,16 +171,16 @@ internal sealed class SimulatedDispatcher : SimulatedProcess
         TimeSpan.FromMilliseconds(Math.Min(waitMs, Math.Min(10_000, _town.LeaseOf("").TotalMilliseconds / 3)));
 
     /// <summary>The rules of <c>WorkerTokens</c>: a proven token is remembered for 3 s, its worker noted as seen at most every 2 s.</summary>
-    private async Task<Answer<T>> ProvenAsync<T>(string token, Func<KnownWorker, Task<T>> serve, CancellationToken cancellationToken)
+    private async Task<Answer<T>> ProvenAsync<T>(string token, Func<KnownWorker, Task<T>> serve, CancellationToken cancellationToken, bool lostToo = false)
     {
         if (!_proven.TryGetValue(token, out var entry) || Clock.GetElapsedTime(entry.ProvenAt) >= Remembered)
         {
-            if (await _connection.FindLivingAsync(Guid.ParseExact(token[..32], "N"), token, cancellationToken) is not { } known)
+            if (await _connection.FindAsync(Guid.ParseExact(token[..32], "N"), token, cancellationToken) is not var (known, lives))
             {
                 return new Answer<T>.TokenRefused(401);
             }
 
-            _proven[token] = entry = new(known, Clock.GetTimestamp());
+            _proven[token] = entry = new(known, lives, Clock.GetTimestamp());
         }
 
         if (entry.TouchedAt is not { } touched || Clock.GetElapsedTime(touched) >= TouchEvery)
@@ -187,7 +189,7 @@ internal sealed class SimulatedDispatcher : SimulatedProcess
             await _connection.TouchAsync(entry.Worker.Id.Value, cancellationToken);
         }
 
-        return new Answer<T>.Given(await serve(entry.Worker));
+        return entry.Lives || lostToo ? new Answer<T>.Given(await serve(entry.Worker)) : new Answer<T>.TokenRefused(401);
     }
 
     private void Every(TimeSpan period, string what, Func<Task> turn)

@@ -8,7 +8,7 @@ namespace Townhall.Simulation.Town;
 
 /// <summary>What a task will do when it runs.</summary>
 /// <param name="Kills">Its attempts kill the worker that runs them.</param>
-internal sealed record WorkPlan(Guid Id, Guid Agent, int Priority, int MaxAttempts, long? NotBefore, TimeSpan Takes, double Fails, bool Kills);
+internal sealed record WorkPlan(Guid Id, Guid Agent, int Priority, int MaxAttempts, long? NotBefore, long? Deadline, TimeSpan Takes, double Fails, bool Kills);
 
 /// <summary>All work that was ever offered.</summary>
 internal sealed class Work

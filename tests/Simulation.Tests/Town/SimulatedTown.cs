@@ -91,6 +91,7 @@ internal sealed class SimulatedTown : IWorkerHost
         };
         if (_world.Chance(StartsFail))
         {
+            _world.Tally.Happened("start fails");
             _world.At(_world.Between(0.001, 0.5), "dies at its start", worker.Kill, worker);
         }
         else
@@ -104,9 +105,16 @@ internal sealed class SimulatedTown : IWorkerHost
     /// <summary>The doorbell rings for an agent's work; over Redis, so each may hear it, later or never.</summary>
     public void Ring(Guid agent)
     {
-        foreach (var dispatcher in _dispatchers.Where(_ => !_world.Chance(RingsLost)))
+        foreach (var dispatcher in _dispatchers)
         {
-            _world.At(_world.Between(0.0002, 0.02), "ring", () => dispatcher.Heard(agent), dispatcher);
+            if (_world.Chance(RingsLost))
+            {
+                _world.Tally.Happened("ring is lost");
+            }
+            else
+            {
+                _world.At(_world.Between(0.0002, 0.02), "ring", () => dispatcher.Heard(agent), dispatcher);
+            }
         }
 
         if (!_world.Chance(RingsLost))
@@ -128,6 +136,7 @@ internal sealed class SimulatedTown : IWorkerHost
         var place = _world.Random.Next(_dispatchers.Count);
         if (_dispatchers[place] is { IsAlive: true } dispatcher)
         {
+            _world.Tally.Happened("dispatcher is killed");
             dispatcher.Kill();
             _world.At(forHowLong, "dispatcher starts again", () => Restart(place));
         }
@@ -137,6 +146,7 @@ internal sealed class SimulatedTown : IWorkerHost
     {
         if (Scaler.IsAlive)
         {
+            _world.Tally.Happened("scaler is killed");
             Scaler.Kill();
             _world.At(forHowLong, "scaler starts again", RestartScaler);
         }

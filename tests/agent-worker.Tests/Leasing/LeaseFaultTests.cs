@@ -275,6 +275,22 @@ public sealed class LeaseFaultTests
     }
 
     [Fact]
+    public async Task What_had_ended_before_the_worker_was_declared_lost_is_still_handed_in()
+    {
+        await using var dispatcher = await FakeDispatcher.StartAsync();
+        using var scratch = new Scratch();
+        dispatcher.Unavailable["settle"] = true;
+        var ended = dispatcher.Enqueue("noop", "kept", runtime: "noop");
+        await using var worker = WorkerUnderTest.Start(dispatcher, scratch);
+        await Eventually.TrueAsync(() => dispatcher.Held == 1, () => worker.Log);
+        (dispatcher.HearLate, dispatcher.RefuseTokens) = (true, true);
+        await Eventually.TrueAsync(() => dispatcher.Refused > 0, () => worker.Log);
+        dispatcher.Unavailable.Clear();
+        Assert.Equal("kept", (await dispatcher.ResultOfAsync(ended)).Result);
+        await Eventually.TrueAsync(() => dispatcher.Registrations.Count >= 2, () => worker.Log);
+    }
+
+    [Fact]
     public async Task An_unknown_runtime_is_a_failure_with_a_name()
     {
         await using var dispatcher = await FakeDispatcher.StartAsync();

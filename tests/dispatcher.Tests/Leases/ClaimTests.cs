@@ -153,7 +153,7 @@ public sealed class ClaimTests(PostgresServer postgres) : IClassFixture<Postgres
         Assert.Empty(await seed.ClaimAsync(worker, 1, deadline, agent));
         Assert.Equal((true, false), await Drain(idle: false));
         Assert.Equal((true, false), await Drain(idle: false));
-        Assert.Null(await seed.Workers.FindLivingAsync(worker.Id, deadline));
+        Assert.Null(await seed.Workers.FindAsync(worker.Id, deadline));
 
         async Task<(bool, bool)> Drain(bool idle)
         {

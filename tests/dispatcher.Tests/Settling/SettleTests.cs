@@ -1,3 +1,4 @@
+using Townhall.Contracts.Tasks;
 using Townhall.Contracts.Workers;
 using Townhall.Testing;
 
@@ -60,6 +61,97 @@ public sealed class SettleTests(PostgresServer postgres) : IClassFixture<Postgre
         Assert.Equal(2, again.Epoch);
         Assert.Equal("recorded", (await seed.Settling.SettleAsync([Seed.End(worker, again)], deadline))[0].Verdict);
         await seed.HoldsAsync(deadline);
+    }
+
+    [Fact]
+    public async Task A_task_that_workers_give_back_again_and_again_is_dead_with_evidence()
+    {
+        var deadline = Deadline.Usual();
+        await using var database = await postgres.CreateDatabaseAsync(deadline);
+        var (seed, agent, worker) = await TownAsync(database, deadline);
+        await seed.TasksAsync(agent, 1, deadline);
+        for (var release = 1; release <= TaskLimits.Releases; release++)
+        {
+            var lease = Assert.Single(await seed.ClaimAsync(worker, 1, deadline, agent));
+            Assert.Equal("released", (await seed.Settling.SettleAsync([Seed.End(worker, lease, "released", exit: null)], deadline))[0].Verdict);
+        }
+
+        var last = Seed.End(worker, Assert.Single(await seed.ClaimAsync(worker, 1, deadline, agent)), "released", exit: null);
+        Assert.Equal("recorded", (await seed.Settling.SettleAsync([last], deadline))[0].Verdict);
+        Assert.Equal("recorded", (await seed.Settling.SettleAsync([last], deadline))[0].Verdict);
+        Assert.Empty(await seed.ClaimAsync(worker, 1, deadline, agent));
+        Assert.Equal($"dead|released_too_often|{TaskLimits.Releases + 1}", await database.ScalarAsync<string>(
+            "SELECT state || '|' || failure_code || '|' || attempt FROM task_history", deadline));
+        await seed.HoldsAsync(deadline);
+    }
+
+    /// <summary>Failures, losses and releases in every mixture: starts have a bound, whatever happens.</summary>
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(2, 3)]
+    [InlineData(3, 5)]
+    public async Task Starts_are_bounded_whatever_becomes_of_the_attempts(int seedOfChance, int attempts)
+    {
+        var deadline = Deadline.Usual();
+        await using var database = await postgres.CreateDatabaseAsync(deadline);
+        var seed = new Seed(database);
+        var agent = await seed.AgentAsync("a", deadline, concurrency: 20, attempts: attempts);
+        var worker = await seed.WorkerAsync(deadline);
+        await seed.TasksAsync(agent, 20, deadline);
+        var random = new Random(seedOfChance);
+        while (await database.ScalarAsync<long>("SELECT count(*) FROM task", deadline) > 0)
+        {
+            await database.ExecuteAsync("UPDATE task SET due = true, available_at = now() WHERE NOT due", deadline);
+            foreach (var lease in await seed.ClaimAsync(worker, 20, deadline, agent))
+            {
+                switch (random.Next(10))
+                {
+                    case 0:
+                        await database.ExecuteAsync($"UPDATE task SET lease_until = now() - interval '1 s' WHERE id = '{lease.TaskId}'", deadline);
+                        await seed.Reaping.ExpireAsync(deadline);
+                        break;
+                    case 1:
+                        await seed.Settling.SettleAsync([Seed.End(worker, lease, "failed", exit: 1)], deadline);
+                        break;
+                    default:
+                        await seed.Settling.SettleAsync([Seed.End(worker, lease, "released", exit: null)], deadline);
+                        break;
+                }
+            }
+        }
+
+        var most = await database.ScalarAsync<int>("SELECT max(attempt) FROM task_history", deadline);
+        Assert.InRange(most, 2, attempts + TaskLimits.Crashes + TaskLimits.Releases);
+        await seed.HoldsAsync(deadline);
+    }
+
+    [Fact]
+    public async Task Pauses_before_retries_double_up_to_five_minutes_and_fill_their_whole_span()
+    {
+        var deadline = Deadline.Usual();
+        await using var database = await postgres.CreateDatabaseAsync(deadline);
+        var seed = new Seed(database);
+        const int Tasks = 120;
+        var agent = await seed.AgentAsync("a", deadline, concurrency: Tasks, attempts: 100);
+        var worker = await seed.WorkerAsync(deadline, slots: Tasks);
+        await seed.TasksAsync(agent, Tasks, deadline);
+        foreach (var failures in (int[])[0, 1, 3, 8, 9, 30])
+        {
+            await database.ExecuteAsync($"UPDATE task SET due = true, available_at = now(), failures = {failures}", deadline);
+            var leases = await seed.ClaimAsync(worker, Tasks, deadline, agent);
+            Assert.Equal(Tasks, leases.Count);
+            var before = await database.ScalarAsync<DateTime>("SELECT clock_timestamp()", deadline);
+            await seed.Settling.SettleAsync([.. leases.Select(lease => Seed.End(worker, lease, "failed", exit: 1))], deadline);
+            var after = await database.ScalarAsync<DateTime>("SELECT clock_timestamp()", deadline);
+            var bound = TimeSpan.FromSeconds(Math.Min(300, Math.Pow(2, failures)));
+            var least = await database.ScalarAsync<DateTime>("SELECT min(available_at) FROM task", deadline);
+            var most = await database.ScalarAsync<DateTime>("SELECT max(available_at) FROM task", deadline);
+
+            // Full jitter: of 120 draws over the whole span, one lies in its first and one in its last quarter.
+            Assert.InRange(least, before, after + (bound / 4));
+            Assert.InRange(most, before + (bound * 0.75), after + bound);
+            Assert.Equal((long)Tasks, await database.ScalarAsync<long>("SELECT count(DISTINCT available_at) FROM task", deadline));
+        }
     }
 
     [Fact]
