@@ -47,6 +47,17 @@ internal sealed class TaskFacts
     public long FreeSlots { get; init; }
     public int WorkersDraining { get; init; }
     public DateTime? LastWorkerEnd { get; init; }
+    public DateTime? Deadline { get; init; }
+    public DateTime? LeaseUntil { get; init; }
+
+    /// <summary>Until when a dispatcher has said that it is there; null where none ever was.</summary>
+    public DateTime? DispatcherUntil { get; init; }
+
+    /// <summary>When the last task of the town was leased that still runs.</summary>
+    public DateTime? TownFullSince { get; init; }
+
+    /// <summary>The same of the workers that could run it.</summary>
+    public DateTime? WorkersBusySince { get; init; }
 }
 
 /// <summary>Reads what decides about one task, in one statement.</summary>
@@ -63,15 +74,18 @@ internal sealed class ExplainStore(NpgsqlDataSource database, TownSettings town)
         await using var command = database.CreateCommand($"""
             WITH it AS MATERIALIZED (
                 SELECT id, state, agent_id, created_at, NULL::timestamptz AS ended_at, due, available_at, attempt, failures, last_error,
-                       parked, parked_at, concurrency_key, rate_key, rank, leased_at, cancel_requested_at IS NOT NULL AS withdrawn, lease_worker
+                       parked, parked_at, concurrency_key, rate_key, rank, leased_at, cancel_requested_at IS NOT NULL AS withdrawn, lease_worker,
+                       deadline, lease_until
                 FROM task WHERE id = $2 AND town = $1
                 UNION ALL
                 SELECT id, state, agent_id, created_at, completed_at, false, created_at, attempt, failures, failure_detail,
-                       NULL, NULL, concurrency_key, rate_key, 0, NULL, false, lease_worker
+                       NULL, NULL, concurrency_key, rate_key, 0, NULL, false, lease_worker, NULL, NULL
                 FROM task_history WHERE id = $2 AND town = $1
             ), load AS MATERIALIZED (
-                SELECT w.state, w.runtimes, w.slots - (SELECT count(*) FROM task t WHERE t.lease_worker = w.id AND t.state = 'running') AS free
-                FROM worker w WHERE w.town = $1 AND w.state IN ('active', 'draining')
+                SELECT w.state, w.runtimes, w.slots - held.tasks AS free, held.since
+                FROM worker w CROSS JOIN LATERAL (
+                    SELECT count(*) AS tasks, max(t.leased_at) AS since FROM task t WHERE t.lease_worker = w.id AND t.state = 'running') held
+                WHERE w.town = $1 AND w.state IN ('active', 'draining')
             )
             SELECT it.state, now(), it.created_at, it.ended_at, it.due, it.available_at, it.attempt, it.failures, it.last_error,
                    it.parked, it.parked_at, it.concurrency_key, it.rate_key, it.leased_at, it.withdrawn, w.name,
@@ -101,7 +115,11 @@ internal sealed class ExplainStore(NpgsqlDataSource database, TownSettings town)
                    (SELECT count(*)::int FROM load WHERE state = 'active' AND a.runtime = ANY (runtimes)),
                    (SELECT coalesce(sum(greatest(free, 0)), 0)::bigint FROM load WHERE state = 'active' AND a.runtime = ANY (runtimes)),
                    (SELECT count(*)::int FROM load WHERE state = 'draining' AND a.runtime = ANY (runtimes)),
-                   (SELECT max(ended_at) FROM worker WHERE town = $1 AND state IN ('drained', 'lost'))
+                   (SELECT max(ended_at) FROM worker WHERE town = $1 AND state IN ('drained', 'lost')),
+                   it.deadline, it.lease_until, (SELECT until FROM leader WHERE town = $1 AND duty = 'dispatch'),
+                   CASE WHEN everything.max_concurrency IS NOT NULL
+                        THEN (SELECT max(t.leased_at) FROM task t WHERE t.town = $1 AND t.state = 'running') END,
+                   (SELECT max(since) FROM load WHERE state = 'active' AND a.runtime = ANY (runtimes))
             FROM it
             LEFT JOIN agent a ON a.id = it.agent_id
             LEFT JOIN worker w ON w.id = it.lease_worker
@@ -152,6 +170,11 @@ internal sealed class ExplainStore(NpgsqlDataSource database, TownSettings town)
                 FreeSlots = row.GetInt64(36),
                 WorkersDraining = row.GetInt32(37),
                 LastWorkerEnd = Instant(row, 38),
+                Deadline = Instant(row, 39),
+                LeaseUntil = Instant(row, 40),
+                DispatcherUntil = Instant(row, 41),
+                TownFullSince = Instant(row, 42),
+                WorkersBusySince = Instant(row, 43),
             }
             : null;
     }

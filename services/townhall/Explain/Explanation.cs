@@ -49,13 +49,23 @@ internal static class Explanations
     private static Reason Running(TaskFacts facts)
     {
         var where = Text($"Attempt {facts.Attempt} runs on worker {facts.WorkerName ?? "(unknown)"}");
-        return facts.Withdrawn ? new("running", $"{where} and was told to end.", facts.LeasedAt, "Its worker has ended it.")
+        return facts.LeaseUntil < facts.Now
+            ? new("lease_ran_out", $"{where}, which was not heard of for a whole lease.", facts.LeaseUntil, "It is offered again, or ends if it was lost too often: within seconds.")
+            : facts.Withdrawn ? new("running", $"{where} and was told to end.", facts.LeasedAt, "Its worker has ended it.")
             : facts.AgentFrozen ? new("running", $"{where} and stands still, because its agent is frozen.", facts.LeasedAt, "The agent is resumed.")
             : new("running", $"{where}.", facts.LeasedAt, "It ends.");
     }
 
     private static IEnumerable<Reason> Waiting(TaskFacts facts, int workersMost) =>
-        [.. Agent(facts), .. Time(facts), .. Keys(facts), .. Turn(facts), .. Workers(facts, workersMost)];
+        [.. Dispatcher(facts), .. Agent(facts), .. Time(facts), .. Keys(facts), .. Turn(facts), .. Workers(facts, workersMost)];
+
+    private static IEnumerable<Reason> Dispatcher(TaskFacts facts)
+    {
+        if (!(facts.DispatcherUntil >= facts.Now))
+        {
+            yield return new("no_dispatcher", "No dispatcher is there, so nothing is given to workers.", facts.DispatcherUntil, "A dispatcher starts; within seconds it takes over.");
+        }
+    }
 
     private static IEnumerable<Reason> Agent(TaskFacts facts)
     {
@@ -81,6 +91,11 @@ internal static class Explanations
 
     private static IEnumerable<Reason> Time(TaskFacts facts)
     {
+        if (facts.Deadline <= facts.Now)
+        {
+            yield return new("deadline_passed", "Its deadline is over: it is not started any more.", facts.Deadline, "It ends as failed, within a second.");
+        }
+
         // What is not marked as due although its time has come will be within a second.
         if (facts.Due || facts.Parked is not null || facts.AvailableAt <= facts.Now)
         {
@@ -119,7 +134,7 @@ internal static class Explanations
         if (facts.TownMost is { } most && facts.TownRunning >= most)
         {
             yield return new("town_limit", Text($"{facts.TownRunning} tasks run in the whole town, and {most} may."),
-                null, "One of them ends, or the limit of the key town is raised.");
+                facts.TownFullSince, "One of them ends, or the limit of the key town is raised.");
         }
     }
 
@@ -163,7 +178,7 @@ internal static class Explanations
         else if (facts is { FreeSlots: 0, Runtime: not null })
         {
             yield return new("workers_busy", Text($"All slots of the {facts.WorkersFit} workers that could run it are leased."),
-                null, Text($"A slot becomes free, or another worker registers (at most {workersMost}, TOWN_MAX_WORKERS)."));
+                facts.WorkersBusySince, Text($"A slot becomes free, or another worker registers (at most {workersMost}, TOWN_MAX_WORKERS)."));
         }
     }
 

@@ -110,7 +110,8 @@ public sealed class ExplainTests(PostgresServer postgres) : IClassFixture<Postgr
         await town.RunAsync(await town.AssignAsync(), worker);
         await town.ExecuteAsync("UPDATE agent SET max_concurrency = 5");
         await town.Parts.Limits.SetAsync("town", new(MaxConcurrency: 1), "test", town.Deadline);
-        Assert.Equal(["town_limit"], Codes(await town.ExplainAsync(await town.AssignAsync())));
+        var told = Assert.Single((await town.ExplainAsync(await town.AssignAsync())).Reasons);
+        Assert.Equal(("town_limit", await town.ScalarAsync<DateTime>("SELECT leased_at FROM task WHERE state = 'running'")), (told.Code, told.Since));
     }
 
     [Fact]
@@ -129,6 +130,36 @@ public sealed class ExplainTests(PostgresServer postgres) : IClassFixture<Postgr
             var told = await town.ExplainAsync(tasks[i]);
             Assert.Equal((2 - i, i == 2 ? "startable" : "behind_others"), (told.Position, Assert.Single(told.Reasons).Code));
         }
+    }
+
+    [Fact]
+    public async Task Without_a_dispatcher_nothing_is_said_to_be_about_to_start()
+    {
+        await using var town = await TownAsync();
+        await town.WorkerAsync();
+        var task = await town.AssignAsync();
+        await town.ExecuteAsync("UPDATE leader SET until = now() - interval '1 minute'");
+        var told = Assert.Single((await town.ExplainAsync(task)).Reasons);
+        Assert.Equal(("no_dispatcher", await town.ScalarAsync<DateTime>("SELECT until FROM leader")), (told.Code, told.Since));
+        await town.ExecuteAsync("DELETE FROM leader");
+        Assert.Equal(["no_dispatcher"], Codes(await town.ExplainAsync(task)));
+    }
+
+    [Fact]
+    public async Task What_ran_out_since_the_last_look_is_told_as_that()
+    {
+        await using var town = await TownAsync();
+        var worker = await town.WorkerAsync();
+        var late = await town.AssignAsync();
+        await town.ExecuteAsync("UPDATE task SET deadline = now() - interval '100 ms'");
+        Assert.Equal(["deadline_passed"], Codes(await town.ExplainAsync(late)));
+        await town.Parts.Tasks.CancelAsync(late, "test", town.Deadline);
+
+        var silent = await town.AssignAsync();
+        await town.RunAsync(silent, worker);
+        await town.ExecuteAsync("UPDATE task SET lease_until = now() - interval '100 ms'");
+        var told = await town.ExplainAsync(silent);
+        Assert.Equal(("lease_ran_out", false), (Assert.Single(told.Reasons).Code, told.Waiting));
     }
 
     [Fact]
@@ -182,6 +213,7 @@ public sealed class ExplainTests(PostgresServer postgres) : IClassFixture<Postgr
         var deadline = Testing.Deadline.Usual();
         var database = await postgres.CreateDatabaseAsync(deadline);
         var parts = new Parts(database);
+        await database.ExecuteAsync($"INSERT INTO leader (town, duty, holder, epoch, until) VALUES ('{database.Town}', 'dispatch', gen_random_uuid(), 1, now() + interval '1 hour')", deadline);
         return new(database, parts, await parts.SpawnAsync("ann", deadline), deadline);
     }
 
