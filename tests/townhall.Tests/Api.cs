@@ -61,6 +61,21 @@ internal sealed class Api : IAsyncDisposable
         return answer;
     }
 
+    /// <summary>A call that one header makes different from all others.</summary>
+    public async Task<Answer> PostWithAsync(string path, string json, string header, string value, CancellationToken deadline)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(path, UriKind.Relative))
+        {
+            Content = new StringContent(json, Encoding.UTF8, header == "Content-Type" ? value : "application/json"),
+        };
+        if (header != "Content-Type")
+        {
+            request.Headers.TryAddWithoutValidation(header, value);
+        }
+
+        return await Answer.ReadAsync(await _replicas[0].Client.SendAsync(request, deadline), deadline);
+    }
+
     public async Task<Answer> GetAsync(string path, CancellationToken deadline, int replica = 0) =>
         await Answer.ReadAsync(await _replicas[replica].Client.GetAsync(new Uri(path, UriKind.Relative), deadline), deadline);
 
@@ -115,7 +130,7 @@ internal sealed class Api : IAsyncDisposable
 }
 
 /// <summary>One answer, read whole.</summary>
-internal sealed record Answer(int Status, string Text, bool Replayed, string? Location)
+internal sealed record Answer(int Status, string Text, bool Replayed, string? Location, string? RetryAfter)
 {
     public JsonElement Json => JsonDocument.Parse(Text).RootElement;
 
@@ -128,7 +143,7 @@ internal sealed record Answer(int Status, string Text, bool Replayed, string? Lo
             return new(
                 (int)response.StatusCode, await response.Content.ReadAsStringAsync(deadline),
                 response.Headers.TryGetValues("Idempotency-Replayed", out var told) && told.Single() == "true",
-                response.Headers.Location?.ToString());
+                response.Headers.Location?.ToString(), response.Headers.RetryAfter?.ToString());
         }
     }
 }
