@@ -36,7 +36,7 @@ public static class Matrix
         new(33, "Postgres read only", PostgresLimits.ReadOnly, Times: 20, Short: true),
         new(34, "slow network to Postgres and Redis: +5, +50, +500 ms, 256 kbit/s, 5 to 40 % of packets lost", Networks.Slow, Times: 20, Short: false, BoundSecs: 120),
         new(35, "workers, dispatcher, townhall and Postgres parted, also one way", Networks.Parted, Times: 20, Short: true),
-        new(36, "the clock of one process two hours off", Networks.WrongClock, Times: 6, Short: false),
+        new(36, "the clock of one process two hours off, or jumping an hour", Networks.WrongClock, Times: 12, Short: false),
         new(37, "a worker with two dozen leases frozen for three leases and resumed", Frozen.Worker, Times: 27, Short: true, BoundSecs: 90),
         new(38, "each agent rung for up to five times", RedisContent.RungFiveTimes, Times: 20, Short: true),
         new(39, "poison tasks: crashes, floods, spins, memory, and one that loses its workers", Poison.Tasks, Times: 20, Short: false, BoundSecs: 180),
@@ -47,6 +47,7 @@ public static class Matrix
         new(52, "all files of townhall or the dispatcher used up", Networks.FilesUsedUp, Times: 20, Short: true),
         new(53, "two busy processes a core for longer than a lease", Whole.Starved, Times: 3, Short: false, BoundSecs: 150),
         new(54, "the database put back to an older copy", Whole.OldBackup, Times: 20, Short: false, BoundSecs: 120),
+        new(56, "dispatcher, townhall or Postgres killed under a steady load", Recovered.Throughput, Times: 20, Short: false, BoundSecs: 120),
     ];
 
     public static Scenario Of(int row) => All.FirstOrDefault(one => one.Row == row) ?? throw new ArgumentException($"Row {row} is not built.", nameof(row));

@@ -109,32 +109,53 @@ internal static class Networks
         run.See($"{what} parted: {again} tasks run again");
     });
 
-    /// <summary>One process lives two hours ahead or behind; no decision may compare its clock with another's.</summary>
+    /// <summary>One process lives two hours ahead or behind, or its clock jumps an hour while it holds leases; no decision may compare
+    /// its clock with another's.</summary>
     public static Task WrongClock(FaultRun run, CancellationToken deadline)
     {
         var library = Directory.Exists("/usr/lib")
             ? Directory.EnumerateDirectories("/usr/lib", "*-linux-gnu").Select(static folder => Path.Combine(folder, "faketime", "libfaketimeMT.so.1")).FirstOrDefault(File.Exists) : null;
         // Not its wrapper, which would stand between us and the process that is signalled.
+        var jumps = run.Seed / 6 % 2 == 1;
+        var sign = run.Seed % 2 == 0 ? '+' : '-';
+        var clock = Path.Combine(Path.GetTempPath(), $"townhall-clock-{Guid.NewGuid():N}");
         string[] wrong =
         [
             "/usr/bin/env", $"LD_PRELOAD={library ?? throw new MissingProgramException("libfaketime is missing: install the Debian package faketime.")}",
-            "FAKETIME_DONT_FAKE_MONOTONIC=1", $"FAKETIME={(run.Seed % 2 == 0 ? "+2h" : "-2h")}",
+            "FAKETIME_DONT_FAKE_MONOTONIC=1", .. jumps ? (string[])["FAKETIME_NO_CACHE=1", $"FAKETIME_TIMESTAMP_FILE={clock}"] : [$"FAKETIME={sign}2h"],
         ];
+        if (jumps)
+        {
+            File.WriteAllText(clock, "+0");
+        }
+
         var who = run.Seed / 2 % 3;
         var options = new TownOptions(
             Workers: 1, WrapTownhall: who == 0 ? wrong : null, WrapDispatcher: who == 1 ? wrong : null, WrapWorker: who == 2 ? wrong : null);
         return Scenario.InTownAsync(run, options, deadline, async town =>
         {
             var shifted = who switch { 0 => town.Townhall, 1 => town.Dispatchers[0], _ => town.Workers[0] };
-            run.Happened(ProcessTable.Maps(shifted.Process.Pid, "libfaketime"), $"{wrong[^1]} in {shifted.Process.Name}");
+            var what = jumps ? $"a jump of {sign}1h" : wrong[^1];
+            run.Happened(ProcessTable.Maps(shifted.Process.Pid, "libfaketime"), $"{what} in {shifted.Process.Name}");
             var agents = await town.AgentsAsync(4, deadline);
             var now = await town.TryScalarAsync<DateTime>("SELECT now()", deadline);
             var due = new DateTimeOffset(now.AddSeconds(3), TimeSpan.Zero);
             var delayed = await Task.WhenAll(agents.Select(agent => town.Client.AssignAsync(agent, "sleep 0.1", deadline, due)));
             var ticking = await Task.WhenAll(agents.Select(agent => town.Client.AssignAsync(agent, "tick 50", deadline)));
             await using var load = Load.Start(town, run, agents, clients: 2, TimeSpan.FromMilliseconds(200), deadline);
-            await Scenario.LastAsync(3, deadline);
+            if (jumps)
+            {
+                // There, while leases are held, and back again.
+                foreach (var to in (string[])[$"{sign}1h", "+0"])
+                {
+                    await Scenario.LastAsync(1 + (0.5 * run.Random.NextDouble()), deadline);
+                    await File.WriteAllTextAsync(clock, to, deadline);
+                }
+            }
+
+            await Scenario.LastAsync(jumps ? 1 : 3, deadline);
             await load.StopAsync();
+            File.Delete(clock);
             foreach (var call in delayed.Concat(ticking))
             {
                 run.Require(await town.EndedAsync(call.Task!.Value, deadline) == "completed", "a task did not complete");
@@ -144,7 +165,7 @@ internal static class Networks
             run.Require(await town.TryScalarAsync<long>("SELECT count(*) FROM task_history WHERE attempt <> 1", deadline) == 0, "a live worker was robbed");
             var late = await town.TryScalarAsync<double>(
                 $"SELECT extract(epoch FROM max(started_at) - '{due:O}')::float8 FROM task_history WHERE id IN ({string.Join(", ", delayed.Select(static call => $"'{call.Task}'"))})", deadline);
-            run.See($"{wrong[^1]} in {shifted.Process.Name}: delayed work started {late:0.0} s after its time");
+            run.See($"{what} in {shifted.Process.Name}: delayed work started {late:0.0} s after its time");
             run.Require(late < 5, $"delayed work started {late:0.0} s late");
         });
     }
