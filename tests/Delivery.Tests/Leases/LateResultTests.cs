@@ -24,7 +24,7 @@ public sealed class LateResultTests
             async () => (await lost.StatusAsync("lease", new LeaseRequest(Guid.NewGuid(), 1, 0), deadline)).Status, static status => status == 401, deadline, "the token to be refused");
         Assert.Equal(401, (await lost.RenewAsync(leases[0], deadline)).Status);
         Assert.Equal(401, (await lost.PostAsync("drain", new DrainRequest(Guid.NewGuid(), "stopping"), deadline)).Status);
-        var (status, body) = await lost.SettleAsync(deadline, AttemptOutcomes.Completed, leases[0]);
+        var (status, body) = await lost.SettleAsync(AttemptOutcomes.Completed, [leases[0]], deadline);
         Assert.Equal((200, "recorded"), (status, Assert.Single(WorkerByHand.Verdicts(body))));
         Assert.Equal("completed|1|1", await town.ScalarAsync<string>(
             $"SELECT state || '|' || attempt || '|' || crashes FROM task_history WHERE id = '{leases[0].TaskId}'", deadline));
@@ -34,7 +34,7 @@ public sealed class LateResultTests
         using var other = await WorkerByHand.RegisterAsync(town, deadline);
         var again = await other.LeaseOneAsync(deadline);
         Assert.Equal((leases[1].TaskId, 2), (again.TaskId, again.Epoch));
-        (status, body) = await lost.SettleAsync(deadline, AttemptOutcomes.Completed, leases[1]);
+        (status, body) = await lost.SettleAsync(AttemptOutcomes.Completed, [leases[1]], deadline);
         Assert.Equal((409, "stale_results", "stale"), (status, body.GetProperty("code").GetString(), Assert.Single(WorkerByHand.Verdicts(body))));
     }
 
@@ -52,12 +52,12 @@ public sealed class LateResultTests
         Assert.Equal((task, 1, 2), (current.TaskId, old.Epoch, current.Epoch));
 
         // While the newer attempt runs, and after it has ended: the same answer, and nothing changes.
-        var (status, body) = await first.SettleAsync(deadline, AttemptOutcomes.Completed, old);
+        var (status, body) = await first.SettleAsync(AttemptOutcomes.Completed, [old], deadline);
         Assert.Equal((409, "stale"), (status, Assert.Single(WorkerByHand.Verdicts(body))));
-        Assert.Equal(200, (await second.SettleAsync(deadline, AttemptOutcomes.Completed, current)).Status);
+        Assert.Equal(200, (await second.SettleAsync(AttemptOutcomes.Completed, [current], deadline)).Status);
         var ended = await RowAsync();
-        Assert.Equal(409, (await first.SettleAsync(deadline, AttemptOutcomes.Failed, old)).Status);
-        Assert.Equal(409, (await second.SettleAsync(deadline, AttemptOutcomes.Completed, current with { Token = Guid.NewGuid() })).Status);
+        Assert.Equal(409, (await first.SettleAsync(AttemptOutcomes.Failed, [old], deadline)).Status);
+        Assert.Equal(409, (await second.SettleAsync(AttemptOutcomes.Completed, [current with { Token = Guid.NewGuid() }], deadline)).Status);
         Assert.Equal(ended, await RowAsync());
         Assert.Equal(3, await town.EntriesAsync("ResultRefused", deadline, $"task_id = '{task}'"));
         Assert.Equal(1, await town.EntriesAsync("TaskCompleted", deadline, $"task_id = '{task}'"));
@@ -65,7 +65,7 @@ public sealed class LateResultTests
         // Beside a result that counts, the call is answered 200 and each verdict stands for itself.
         await town.AssignAsync(agent, "two", deadline);
         var counts = await second.LeaseOneAsync(deadline);
-        (status, body) = await second.SettleAsync(deadline, AttemptOutcomes.Completed, old, counts);
+        (status, body) = await second.SettleAsync(AttemptOutcomes.Completed, [old, counts], deadline);
         Assert.Equal(200, status);
         Assert.Equal(["stale", "recorded"], WorkerByHand.Verdicts(body));
 

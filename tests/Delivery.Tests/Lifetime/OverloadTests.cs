@@ -55,7 +55,7 @@ public sealed class OverloadTests
                 () => worker.StatusAsync("output", Output(lease), deadline), static answer => answer.Status == 200, deadline, "output to be taken");
         }
 
-        Assert.Equal(200, (await worker.SettleAsync(deadline, AttemptOutcomes.Completed, [.. leases])).Status);
+        Assert.Equal(200, (await worker.SettleAsync(AttemptOutcomes.Completed, [.. leases], deadline)).Status);
         await town.Parts.QuietAsync(deadline);
         Assert.Equal(Tasks, await town.ScalarAsync<long>("SELECT count(*) FROM task_output", deadline));
         Assert.Equal(Tasks, await town.ScalarAsync<long>("SELECT count(*) FROM task_history WHERE state = 'completed' AND attempt = 1", deadline));

@@ -1,5 +1,4 @@
 using Townhall.Delivery.Tests.Town;
-using Townhall.Faults;
 using Townhall.Testing;
 
 namespace Townhall.Delivery.Tests.Lifetime;

@@ -38,7 +38,7 @@ public sealed class RedisIsACacheTests
         var last = await town.ScalarAsync<DateTime>("SELECT max(leased_at) FROM task", deadline);
         Assert.InRange(last - flushed, TimeSpan.Zero, 2 * MeasuredTown.Look);
         Assert.Equal(Tasks, leases.Select(static lease => lease.TaskId).Distinct().Count());
-        Assert.Equal(200, (await worker.SettleAsync(deadline, AttemptOutcomes.Completed, [.. leases])).Status);
+        Assert.Equal(200, (await worker.SettleAsync(AttemptOutcomes.Completed, [.. leases], deadline)).Status);
         await town.Parts.QuietAsync(deadline);
         Assert.Equal(Tasks, await town.ScalarAsync<long>("SELECT count(*) FROM task_history WHERE state = 'completed' AND attempt = 1", deadline));
         Assert.Equal(Tasks, await town.EntriesAsync("TaskCompleted", deadline));
@@ -77,7 +77,7 @@ public sealed class RedisIsACacheTests
             await GiveBackAsync(leases);
             var second = await LeaseAsync(20);
             second.Sort(static (one, other) => one.Epoch.CompareTo(other.Epoch));
-            await worker.SettleAsync(deadline, AttemptOutcomes.Completed, [.. second.Take(10)]);
+            await worker.SettleAsync(AttemptOutcomes.Completed, [.. second.Take(10)], deadline);
             await GiveBackAsync(second.Skip(10));
 
             await redis.StopAsync(deadline);
@@ -87,7 +87,7 @@ public sealed class RedisIsACacheTests
             Assert.NotEqual(":0\r\n", await redis.CommandAsync(deadline, "DBSIZE"));
 
             var third = await LeaseAsync(30);
-            await worker.SettleAsync(deadline, AttemptOutcomes.Completed, [.. third]);
+            await worker.SettleAsync(AttemptOutcomes.Completed, [.. third], deadline);
             await town.Parts.QuietAsync(deadline);
 
             // Each task's epochs are 1, 2, … without a gap or a repeat, and the last one is the row's.
@@ -100,7 +100,7 @@ public sealed class RedisIsACacheTests
             Assert.Equal(tasks.Order(), leases.Select(static lease => lease.TaskId).Distinct().Order());
             Assert.Contains(leases, static lease => lease.Epoch >= 3);
 
-            Task GiveBackAsync(IEnumerable<Lease> some) => worker.SettleAsync(deadline, AttemptOutcomes.Released, [.. some]);
+            Task GiveBackAsync(IEnumerable<Lease> some) => worker.SettleAsync(AttemptOutcomes.Released, [.. some], deadline);
 
             async Task<List<Lease>> LeaseAsync(int count)
             {

@@ -49,7 +49,7 @@ internal sealed class WorkerByHand : IDisposable
     public Task<(int Status, JsonElement Body)> RenewAsync(Lease lease, CancellationToken deadline) =>
         PostAsync("renew", new RenewRequest(Guid.NewGuid(), [Reference(lease)]), deadline);
 
-    public Task<(int Status, JsonElement Body)> SettleAsync(CancellationToken deadline, string outcome, params Lease[] leases) =>
+    public Task<(int Status, JsonElement Body)> SettleAsync(string outcome, Lease[] leases, CancellationToken deadline) =>
         PostAsync("settle", new SettleRequest(Guid.NewGuid(), [.. leases.Select(lease => Result(lease, outcome))]), deadline);
 
     public static AttemptResult Result(Lease lease, string outcome) => new(
@@ -77,7 +77,7 @@ internal sealed class WorkerByHand : IDisposable
 
     private async Task<HttpResponseMessage> SendAsync<T>(string call, T request, CancellationToken deadline)
     {
-        using var content = JsonContent.Create(request, typeof(T), options: WorkerJson.Default.Options);
+        using var content = JsonContent.Create(request, options: WorkerJson.Default.Options);
         return await _http.PostAsync(new Uri($"worker/{call}", UriKind.Relative), content, deadline);
     }
 }
