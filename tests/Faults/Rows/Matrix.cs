@@ -38,7 +38,7 @@ public static class Matrix
         new(35, "workers, dispatcher, townhall and Postgres parted, also one way", Networks.Parted, Times: 20, Short: true),
         new(36, "the clock of one process two hours off, or jumping an hour", Networks.WrongClock, Times: 12, Short: false),
         new(37, "a worker with two dozen leases frozen for three leases and resumed", Frozen.Worker, Times: 27, Short: true, BoundSecs: 90),
-        new(38, "each agent rung for up to five times", RedisContent.RungFiveTimes, Times: 20, Short: true),
+        new(38, "each agent rung for up to five times", RedisContent.RungFiveTimes, Times: 20, Short: true, BoundSecs: 120),
         new(39, "poison tasks: crashes, floods, spins, memory, and one that loses its workers", Poison.Tasks, Times: 20, Short: false, BoundSecs: 180),
         new(40, "poison rows: agents that no caller could make", Poison.Rows, Times: 20, Short: true),
         new(42, "64 MiB or 1 GiB of output without a newline", Poison.Output, Times: 20, Short: true),

@@ -137,7 +137,7 @@ internal static class RedisContent
             await using var load = Load.Start(town, run, agents, clients: 8, TimeSpan.FromMilliseconds(50), deadline);
             await Eventually.Holds(() => run.History.Calls.Count(static call => call.Ending == Ending.Ok) > 50, deadline, "calls to succeed");
             var heard = 0;
-            for (var i = 0; i < 100; i++)
+            for (var i = 0; i < 40; i++)
             {
                 foreach (var id in ids.OrderBy(_ => run.Random.Next()))
                 {
