@@ -2,7 +2,7 @@ using System.CommandLine;
 using Spectre.Console;
 using Townhall.Cli.Invoking;
 using Townhall.Cli.Screens;
-using Townhall.Cli.Town;
+using Townhall.Client;
 
 namespace Townhall.Cli.Agents;
 
@@ -11,7 +11,7 @@ internal static class SpawnCommand
 {
     private static readonly Argument<string> Name = new("NAME") { Description = "What the agent is called; no other may be called so" };
 
-    private static readonly Option<string> Cli = new("--cli")
+    private static readonly Option<string> Cli = new("--cli", "-c")
     {
         Description = "What it runs: a preset such as claude, or a command line such as 'sh'",
         HelpName = "CMD",
@@ -37,30 +37,62 @@ internal static class SpawnCommand
         HelpName = "PATH",
     };
 
-    public static Command Create(GlobalOptions globals) =>
-        globals.Command("spawn", "Make an agent", [Name, Cli, MaxConcurrency, GrantRead, Workdir], RunAsync);
+    private static readonly Option<int?> MaxAttempts = Words.Whole(
+        "--max-attempts", [], "N", "Attempts of a task that fails (default 1: coding agents have side effects)", 1, 100);
 
-    private static async Task<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
+    private static readonly Option<double?> TimeoutSecs = new("--timeout-secs") { Description = "Longest attempt (default: none)", HelpName = "SECS" };
+    private static readonly Option<string?> Role = new("--role") { Description = "What it is for, such as reviewer", HelpName = "ROLE" };
+    private static readonly Option<string?> Nickname = new("--nickname") { Description = "What people call it", HelpName = "NAME" };
+    private static readonly Option<Guid?> Parent = new("--parent") { Description = "The id of the agent it belongs to", HelpName = "ID" };
+
+    private static readonly Option<string?> Network = new("--grant-network") { Description = "host or none (default host)", HelpName = "MODE" };
+
+    private static readonly Option<string[]> GrantWrite = new("--grant-write")
     {
-        var read = invocation.Value(GrantRead) is { Length: > 0 } paths ? Array.ConvertAll(paths, path => Absolute(path, invocation)) : null;
-        var workdir = invocation.Value(Workdir) is { } folder ? Absolute(folder, invocation) : null;
-        var spawned = await invocation.Town.SpawnAsync(
-            new NewAgent(
-                invocation.Value(Name), invocation.Value(Cli)!, invocation.Value(MaxConcurrency),
-                read is null && workdir is null ? null : new Grant(Read: read, Workdir: workdir)),
-            cancellationToken);
-        if (invocation.Json)
-        {
-            invocation.Screen.Json(spawned, TownJson.Readable.SpawnedAgent);
-        }
-        else
-        {
-            invocation.Screen.Answers.MarkupLine(
-                $"[green]✓[/] [bold]{Looks.Text(spawned.Name)}[/] runs {Looks.Text(spawned.Cli)}  [grey]{spawned.AgentId}[/]");
-        }
+        Description = "A file or folder its commands may write; may be given several times",
+        HelpName = "PATH",
+        AllowMultipleArgumentsPerToken = true,
+    };
 
-        return ExitCodes.Ok;
+    public static Command Create(GlobalOptions globals) => globals.Answer(
+        "spawn", "Make an agent",
+        [
+            "tt spawn scout --cli sh", "tt spawn coder --cli claude --workdir . --grant-write .",
+            "tt spawn counter --cli sh --max-concurrency 4 --grant-network none --grant-read ~/src",
+        ],
+        [
+            Name, Cli, Role, Nickname, Parent, MaxConcurrency, MaxAttempts, TimeoutSecs, GrantRead, GrantWrite, Network, Workdir,
+            Dropped("--max-rounds"), Dropped("--foreground"),
+        ],
+        AskAsync, Show);
+
+    /// <summary>Options of an earlier tool that say how a process runs; here agents are no processes.</summary>
+    private static Option<string?> Dropped(string name) => new(name)
+    {
+        Hidden = true,
+        Arity = ArgumentArity.ZeroOrOne,
+        Validators = { result => result.AddError($"{name} has no meaning here: an agent is no process, and works as long as there is work.") },
+    };
+
+    private static async Task<SpawnedAgent> AskAsync(Invocation invocation, CancellationToken cancellationToken)
+    {
+        var read = Paths(invocation, GrantRead);
+        var write = Paths(invocation, GrantWrite);
+        var workdir = invocation.Value(Workdir) is { } folder ? Absolute(folder, invocation) : null;
+        var network = invocation.Value(Network);
+        return await invocation.Town.SpawnAsync(
+            new NewAgent(
+                invocation.Value(Name), invocation.Value(Cli), invocation.Value(Role), invocation.Value(Nickname), invocation.Value(Parent),
+                invocation.Value(MaxConcurrency), invocation.Value(MaxAttempts), invocation.Value(TimeoutSecs),
+                (read, write, workdir, network) is (null, null, null, null) ? null : new Grant(network, read, write, workdir)),
+            cancellationToken);
     }
+
+    private static void Show(Invocation invocation, SpawnedAgent spawned) => invocation.Screen.Answers.MarkupLine(Looks.Done(
+        $"[bold]{Looks.Text(spawned.Name)}[/] runs {Looks.Text(spawned.Cli)}  [grey]{spawned.AgentId}[/]"));
+
+    private static string[]? Paths(Invocation invocation, Option<string[]> option) =>
+        invocation.Value(option) is { Length: > 0 } paths ? Array.ConvertAll(paths, path => Absolute(path, invocation)) : null;
 
     // The town knows nothing of this shell's folder.
     private static string Absolute(string path, Invocation invocation) =>

@@ -1,10 +1,6 @@
 using System.CommandLine;
-using System.Globalization;
-using System.Text.Json;
-using Spectre.Console;
 using Townhall.Cli.Invoking;
-using Townhall.Cli.Screens;
-using Townhall.Cli.Town;
+using Townhall.Client;
 
 namespace Townhall.Cli.Events;
 
@@ -13,9 +9,6 @@ internal static class EventsCommand
 {
     /// <summary>Shown without <c>--after</c> and <c>-f</c>.</summary>
     private const int LastShown = 20;
-
-    /// <summary>The past lies ready; a stream that says nothing for so long does not have it.</summary>
-    private static readonly TimeSpan PastMost = TimeSpan.FromSeconds(20);
 
     private static readonly Option<bool> Follow = new("--follow", "-f") { Description = "Go on with what happens from now on, until Ctrl-C" };
 
@@ -35,102 +28,64 @@ internal static class EventsCommand
         },
     };
 
-    public static Command Create(GlobalOptions globals) =>
-        globals.Command("events", "What happened in the town", [Follow, After], RunAsync);
+    private static readonly Option<int?> Count = Words.Whole("--count", ["-c"], "N", $"The last so many (default {LastShown})", 1, 100_000);
+    private static readonly Option<string?> Agent = new("--agent", "-a") { Description = "Only about this agent, by name or id", HelpName = Words.Agent };
+    private static readonly Option<Guid?> Task = new("--task") { Description = "Only about this task", HelpName = Words.Task };
+    private static readonly Option<string?> Action = new("--action") { Description = "Only these, comma separated, as TaskCompleted", HelpName = "ACTIONS" };
 
-    private static Task<int> RunAsync(Invocation invocation, CancellationToken cancellationToken) => invocation.Value(Follow)
-        ? FollowAsync(invocation, invocation.Value(After), cancellationToken)
-        : PastAsync(invocation, invocation.Value(After), cancellationToken);
+    public static Command Create(GlobalOptions globals) => globals.Command(
+        "events", "What happened in the town, and with -f what happens",
+        ["tt events", "tt events -f --agent scout", "tt events -f --action TaskFailed --json | jq -r .task_id", "tt events --after 0 --task TASK-ID"],
+        [Follow, After, Count, Agent, Task, Action], RunAsync);
 
-    private static async Task<int> FollowAsync(Invocation invocation, long? after, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
-        var events = new EventFollow(invocation.Town, invocation.Clock, invocation.Screen.Notice);
-        await foreach (var block in events.RunAsync(after?.ToString(CultureInfo.InvariantCulture), cancellationToken))
+        var query = new EventQuery
         {
-            Show(invocation, block);
-        }
-
-        return ExitCodes.Ok;
-    }
-
-    private static async Task<int> PastAsync(Invocation invocation, long? after, CancellationToken cancellationToken)
-    {
-        // Where the chain stands now is where we stop: a busy town would keep us for ever.
-        var head = (await invocation.Town.LedgerAsync(after ?? 0, 1, cancellationToken)).Head.Seq;
-        var position = after ?? Math.Max(0, head - LastShown);
-        if (position >= head)
+            After = invocation.Value(After),
+            Agent = invocation.Value(Agent),
+            Task = invocation.Value(Task),
+            Actions = (invocation.Value(Action) ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries),
+        };
+        if (invocation.Value(Follow))
         {
+            if (invocation.Says(Count))
+            {
+                query = query with { After = await EventPast.BehindLastAsync(invocation.Town, invocation.Value(Count)!.Value, cancellationToken) };
+            }
+
+            await foreach (var item in invocation.Town.FollowEventsAsync(query, invocation.Screen.Notice, cancellationToken))
+            {
+                EventLine.Write(invocation, item);
+            }
+
             return ExitCodes.Ok;
         }
 
-        using var patience = new Deadline(PastMost, invocation.Clock, cancellationToken);
-        try
+        if (query.After is null)
         {
-            var events = new EventFollow(invocation.Town, invocation.Clock, invocation.Screen.Notice);
-            await foreach (var block in events.RunAsync(position.ToString(CultureInfo.InvariantCulture), patience.Token))
-            {
-                patience.Extend(PastMost);
-                if (long.TryParse(block.Id, NumberStyles.None, CultureInfo.InvariantCulture, out var seq))
-                {
-                    position = seq;
-                }
-
-                if (position <= head)
-                {
-                    Show(invocation, block);
-                }
-
-                if (position >= head)
-                {
-                    break;
-                }
-            }
+            var last = await EventPast.LastAsync(
+                invocation.Town, entry => Matches(query, entry), invocation.Value(Count) ?? LastShown, cancellationToken);
+            EventPast.Write(invocation, last);
+            return ExitCodes.Ok;
         }
-        catch (OperationCanceledException) when (patience.Passed)
+
+        await foreach (var entry in EventPast.FromAsync(invocation.Town, query.After.Value, cancellationToken))
         {
-            throw new CommandFailure(
-                ExitCodes.Failed, "late", $"The stream said nothing for {PastMost.TotalSeconds:0} s; it stands at {position} of {head}.");
+            if (Matches(query, entry))
+            {
+                EventLine.Write(invocation, EventPast.Event(entry));
+            }
         }
 
         return ExitCodes.Ok;
     }
 
-    private static void Show(Invocation invocation, ServerEvent block)
-    {
-        if (block.Data is not { } data)
-        {
-            return;
-        }
-
-        if (block.Type != "message")
-        {
-            // A gap, or a wish to reconnect: nothing that happened in the town, yet nothing to hide either.
-            if (block.Type == "gap")
-            {
-                invocation.Screen.Notice($"gap: {data}");
-            }
-
-            return;
-        }
-
-        var row = JsonSerializer.Deserialize(data, TownJson.Default.EventRow)
-            ?? throw new JsonException("An event says null.");
-        if (invocation.Json)
-        {
-            invocation.Screen.Json(row, TownJson.Readable.EventRow);
-            return;
-        }
-
-        var at = row.Timestamp.ToString("HH:mm:ss.fff", CultureInfo.InvariantCulture);
-        var outcome = row.Outcome == "success" ? "" : $" {Looks.State(row.Outcome)}";
-        var about = row.TaskId is { } task ? $"[grey]{task}[/]" : Looks.Text(row.Actor);
-
-        // Not through a table: an event is one line, also where that line is longer than the window.
-        var line = new Markup(
-            $"[grey]{row.Seq,6}[/]  [grey]{at}[/]  [bold]{Markup.Escape(Printable.Line(row.Action).PadRight(20))}[/]"
-            + $" {Markup.Escape(Printable.Line(row.AgentName ?? "").PadRight(24))} {about}{outcome}")
-        { Overflow = Overflow.Ellipsis };
-        invocation.Screen.Answers.Write(line);
-        invocation.Screen.Answers.WriteLine();
-    }
+    /// <summary>What the stream's filters would say, about entries that were read as pages.</summary>
+    private static bool Matches(EventQuery query, LedgerRow entry) =>
+        (query.Agent is null || string.Equals(entry.AgentName, query.Agent, StringComparison.OrdinalIgnoreCase)
+            || (Guid.TryParse(query.Agent, out var id) && entry.AgentId == id))
+        && (query.Task is null || entry.TaskId == query.Task)
+        && (query.Actions.Count == 0
+            || query.Actions.Any(action => string.Equals(action.Replace("_", "", StringComparison.Ordinal), entry.Action, StringComparison.OrdinalIgnoreCase)));
 }

@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
-using Townhall.Cli.Town;
+using Townhall.Client;
 using Townhall.Contracts.Tasks;
 
 namespace Townhall.Cli.Fleets;

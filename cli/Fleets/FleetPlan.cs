@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
-using Townhall.Cli.Town;
+using Townhall.Client;
 
 namespace Townhall.Cli.Fleets;
 

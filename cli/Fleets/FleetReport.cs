@@ -1,4 +1,4 @@
-using Townhall.Cli.Town;
+using Townhall.Client;
 
 namespace Townhall.Cli.Fleets;
 
@@ -19,7 +19,7 @@ internal sealed class FleetTaskRun(FleetTask plan, Guid id)
     public Guid Id { get; } = id;
 
     /// <summary>As last seen; null before the first look.</summary>
-    public TaskRow? Seen { get; set; }
+    public AgentTask? Seen { get; set; }
 
     /// <summary>The last whole line it printed, for people who watch.</summary>
     public string LastLine { get; set; } = "";

@@ -1,7 +1,8 @@
 using System.CommandLine;
 using Townhall.Cli.Invoking;
 using Townhall.Cli.Screens;
-using Townhall.Cli.Town;
+using Townhall.Client;
+using Townhall.Client.Following;
 
 namespace Townhall.Cli.Fleets;
 
@@ -21,7 +22,7 @@ internal static class FleetRunCommand
 
     private static readonly Option<bool> Keep = new("--keep")
     {
-        Description = "Leave the agents for the next run (for now they always stay: a town cannot remove agents yet)",
+        Description = "Leave the agents for the next run (they always stay; tt prune removes those that have ended)",
     };
 
     private static readonly Option<int> WaitSecs = new("--wait-secs")
@@ -41,8 +42,9 @@ internal static class FleetRunCommand
         },
     };
 
-    public static Command Create(GlobalOptions globals) =>
-        globals.Command("run", "Make a fleet's agents, give them their tasks, and report", [FilePath, Repo, Keep, WaitSecs], RunAsync);
+    public static Command Create(GlobalOptions globals) => globals.Command(
+        "run", "Make a fleet's agents, give them their tasks, and report", ["tt fleet run fleet.json --repo ~/src/app"],
+        [FilePath, Repo, Keep, WaitSecs], RunAsync);
 
     private static async Task<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
@@ -74,9 +76,9 @@ internal static class FleetRunCommand
             await FleetStart.TasksAsync(plan, invocation.Town, runs.Add, cancellationToken);
             ended = await FollowAsync(invocation, plan, made, runs, cancellationToken);
         }
-        catch (Exception left) when (left is OperationCanceledException or CommandFailure && runs.Count > 0)
+        catch (Exception left) when (left is OperationCanceledException or TownException && runs.Count > 0)
         {
-            SayWhereToLook(invocation.Screen, runs, left is CommandFailure ? "Following ended" : "Interrupted");
+            SayWhereToLook(invocation.Screen, runs, left is TownException ? "Following ended" : "Interrupted");
             throw;
         }
 
@@ -87,8 +89,7 @@ internal static class FleetRunCommand
             invocation.Screen.Json(
                 new FleetReport(
                     plan.Name, plan.Repo, ended, Math.Round(took.TotalSeconds, 3), completed, runs.Count - completed,
-                    [.. runs.Select(static run => run.Report())]),
-                TownJson.Readable.FleetReport);
+                    [.. runs.Select(static run => run.Report())]));
         }
         else
         {
@@ -100,7 +101,7 @@ internal static class FleetRunCommand
             SayWhereToLook(invocation.Screen, runs, "Not waited for any longer");
         }
 
-        return runs.All(static run => run.State == "completed") ? ExitCodes.Ok : ExitCodes.Failed;
+        return !ended ? ExitCodes.Timeout : runs.All(static run => run.State == "completed") ? ExitCodes.Ok : ExitCodes.Failed;
     }
 
     /// <returns>False when the bound came first.</returns>

@@ -1,5 +1,5 @@
 using Townhall.Cli.Invoking;
-using Townhall.Cli.Town;
+using Townhall.Client;
 
 namespace Townhall.Cli.Fleets;
 
@@ -9,7 +9,7 @@ internal static class FleetStart
     /// <summary>All agents or none: a name that means another agent is found before anything is made.</summary>
     public static async Task<int> AgentsAsync(FleetPlan plan, TownClient town, CancellationToken cancellationToken)
     {
-        var there = (await town.AgentsAsync(cancellationToken)).ToLookup(static agent => agent.Name, StringComparer.OrdinalIgnoreCase);
+        var there = (await town.AgentsAsync(cancellationToken).ToListAsync(cancellationToken)).ToLookup(static agent => agent.Name, StringComparer.OrdinalIgnoreCase);
         var others = plan.Agents
             .SelectMany(agent => there[agent.TownName].Where(other => other.Cli != agent.Cli))
             .Select(static other => $"{other.Name} runs '{other.Cli}'")
@@ -24,7 +24,7 @@ internal static class FleetStart
         var made = 0;
         foreach (var agent in plan.Agents.Where(agent => !there.Contains(agent.TownName)))
         {
-            await town.SpawnAsync(new NewAgent(agent.TownName, agent.Cli, agent.MaxConcurrency, agent.Grant), cancellationToken);
+            await town.SpawnAsync(new NewAgent(agent.TownName, agent.Cli, MaxConcurrency: agent.MaxConcurrency, Grant: agent.Grant), cancellationToken);
             made++;
         }
 

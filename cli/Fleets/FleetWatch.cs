@@ -1,6 +1,6 @@
 using System.Text;
-using Townhall.Cli.Invoking;
-using Townhall.Cli.Town;
+using Townhall.Client;
+using Townhall.Client.Following;
 using Townhall.Contracts.Tasks;
 
 namespace Townhall.Cli.Fleets;
@@ -49,7 +49,7 @@ internal sealed class FleetWatch(IReadOnlyList<FleetTaskRun> runs, TownClient to
 
             patience.Regained();
         }
-        catch (CommandFailure away) when (patience.Accepts(away))
+        catch (TownException away) when (patience.Accepts(away))
         {
             // Seen as before until it answers again; the notice says so.
         }
@@ -64,7 +64,7 @@ internal sealed class FleetWatch(IReadOnlyList<FleetTaskRun> runs, TownClient to
             var reading = await town.ScalingAsync(cancellationToken);
             Workers = (reading.Workers.Active, reading.RecommendedWorkers);
         }
-        catch (CommandFailure)
+        catch (TownException)
         {
             Workers = null;     // shown as unknown; the tasks themselves are asked elsewhere
         }
@@ -79,8 +79,7 @@ internal sealed class FleetWatch(IReadOnlyList<FleetTaskRun> runs, TownClient to
             (run.OutputAttempt, run.OutputOffset) = (attempt, 0);
         }
 
-        using var answer = await town.OutputAsync(run.Id.ToString(), attempt, run.OutputOffset, follow: false, cancellationToken);
-        await using var body = await answer.Content.ReadAsStreamAsync(cancellationToken);
+        await using var body = await town.OutputAsync(run.Id.ToString(), attempt, run.OutputOffset, follow: false, cancellationToken);
         var buffer = new byte[LineBytesMost];
         int read;
         try

@@ -1,4 +1,5 @@
 using System.Net;
+using Townhall.Client;
 
 namespace Townhall.Cli.Invoking;
 
@@ -13,16 +14,30 @@ internal sealed class CommandFailure(int exitCode, string code, string detail, E
 
     public static CommandFailure Usage(string detail) => new(ExitCodes.Usage, "usage", detail);
 
-    /// <summary>What a refusal of the town means for the exit code.</summary>
-    public static CommandFailure Refused(HttpStatusCode status, string code, string detail) => new(
-        status switch
+    /// <summary>What a failed call means for whoever typed the command.</summary>
+    public static CommandFailure Of(TownException failure) => new(
+        failure switch
         {
-            HttpStatusCode.NotFound => ExitCodes.NotFound,
-            HttpStatusCode.Conflict => ExitCodes.Conflict,
-            HttpStatusCode.BadRequest => ExitCodes.Usage,
-            HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout => ExitCodes.Unreachable,
+            TownUnreachableException => ExitCodes.Unreachable,
+            TownTimeoutException => ExitCodes.Timeout,
+            TownProblemException { Code: "deadline_exceeded" } => ExitCodes.Timeout,
+            TownProblemException problem => Of(problem.Status),
             _ => ExitCodes.Failed,
         },
-        code,
-        detail);
+        failure.Code,
+        failure is TownUnreachableException { MayHaveChanged: false }
+            ? $"{failure.Message} Start one with tt up (or ./run), or name another with --url or {GlobalOptions.UrlVariable}."
+            : failure.Message,
+        failure);
+
+    private static int Of(HttpStatusCode status) => status switch
+    {
+        HttpStatusCode.NotFound => ExitCodes.NotFound,
+        HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden => ExitCodes.Auth,
+        HttpStatusCode.Conflict or HttpStatusCode.PreconditionFailed => ExitCodes.Conflict,
+        HttpStatusCode.BadRequest => ExitCodes.Usage,
+        HttpStatusCode.RequestTimeout => ExitCodes.Timeout,
+        HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout => ExitCodes.Unreachable,
+        _ => ExitCodes.Failed,
+    };
 }

@@ -1,12 +1,19 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using Townhall.Cli.Agents;
+using Townhall.Cli.Backlog;
+using Townhall.Cli.Completion;
 using Townhall.Cli.Events;
 using Townhall.Cli.Fleets;
+using Townhall.Cli.Hosting;
 using Townhall.Cli.LedgerChain;
+using Townhall.Cli.Limits;
+using Townhall.Cli.Messages;
+using Townhall.Cli.Recovery;
 using Townhall.Cli.Screens;
 using Townhall.Cli.Status;
 using Townhall.Cli.Tasks;
+using Townhall.Cli.Watching;
 
 namespace Townhall.Cli.Invoking;
 
@@ -22,47 +29,89 @@ internal static class CommandTree
         var parsed = Build(world).Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (parsed.Errors.Count > 0)
         {
-            foreach (var error in parsed.Errors)
+            // A word that nobody knows is the mistake; that a command is missing behind it follows from it.
+            var command = parsed.CommandResult.Command;
+            var mistakes = parsed.UnmatchedTokens.Count > 0 && command.Subcommands.Count > 0
+                ? parsed.UnmatchedTokens.Take(1).Select(word => $"There is no {NameOf(parsed.CommandResult)} {word}.")
+                : parsed.Errors.Select(static error => error.Message);
+            foreach (var mistake in mistakes)
             {
-                world.Error.WriteLine($"usage: {Printable.Line(error.Message)}");
+                world.Error.WriteLine($"usage: {Printable.Line(mistake)}");
+            }
+
+            var known = command.Subcommands.Where(static below => !below.Hidden).Select(static below => below.Name)
+                .Concat(command.Options.Concat(parsed.RootCommandResult.Command.Options).Select(static option => option.Name));
+            var near = parsed.UnmatchedTokens.SelectMany(typed => DidYouMean.Among(typed, known)).Distinct(StringComparer.Ordinal).ToArray();
+            if (near.Length > 0)
+            {
+                world.Error.WriteLine($"did you mean: {string.Join(" or ", near.Select(word => $"{NameOf(parsed.CommandResult)} {word}"))}");
             }
 
             world.Error.WriteLine($"try: {NameOf(parsed.CommandResult)} --help");
             return ExitCodes.Usage;
         }
 
-        await using var output = new StreamWriter(world.Out, leaveOpen: true);
-        return await parsed.InvokeAsync(
-            new InvocationConfiguration
-            {
-                Output = output,
-                Error = world.Error,
-                EnableDefaultExceptionHandler = false,
-                ProcessTerminationTimeout = LastWords,
-            },
-            cancellationToken);
+        try
+        {
+            await using var output = new StreamWriter(world.Out, leaveOpen: true);
+            return await parsed.InvokeAsync(
+                new InvocationConfiguration
+                {
+                    Output = output,
+                    Error = world.Error,
+                    EnableDefaultExceptionHandler = false,
+                    ProcessTerminationTimeout = LastWords,
+                },
+                cancellationToken);
+        }
+        catch (ReaderLeftException)
+        {
+            return ExitCodes.Ok;        // help that nobody reads to its end
+        }
     }
 
-    private static RootCommand Build(World world)
+    internal static RootCommand Build(World world)
     {
         var globals = new GlobalOptions(world);
         var root = new RootCommand("tt talks to a town: it hands work to agents, follows it, and checks afterwards what was done.");
-        root.Add(globals.TownUrl);
+        root.Add(globals.Url);
+        root.Add(globals.ApiKey);
+        root.Add(globals.Town);
         root.Add(globals.Json);
-        root.Add(StatusCommand.Create(globals));
-        root.Add(ScalingCommand.Create(globals));
-        root.Add(AgentsCommand.Create(globals));
-        root.Add(SpawnCommand.Create(globals));
-        root.Add(AssignCommand.Create(globals));
-        root.Add(TaskCommand.Create(globals));
-        root.Add(ExplainCommand.Create(globals));
-        root.Add(OutputCommand.Create(globals));
-        root.Add(CancelCommand.Create(globals));
-        root.Add(EventsCommand.Create(globals));
-        root.Add(new Command("ledger", "The log of everything that was done") { VerifyCommand.Create(globals), ExportCommand.Create(globals) });
-        root.Add(new Command("fleet", "Several agents and their tasks from one file") { FleetRunCommand.Create(globals) });
+        root.Add(globals.Verbose);
+        foreach (var command in Commands(globals, () => Build(world)).Concat(Replaced.Create(world)))
+        {
+            root.Add(command);
+        }
+
+        ExamplesFirst.Install(root);
         return root;
     }
+
+    private static IEnumerable<Command> Commands(GlobalOptions globals, Func<RootCommand> tree) =>
+    [
+        // A town
+        UpCommand.Create(globals), DownCommand.Create(globals), DoctorCommand.Create(globals), StatusCommand.Create(globals),
+        TopCommand.Create(globals), ScalingCommand.Create(globals), LogsCommand.Create(globals),
+
+        // Its agents
+        AgentCommands.List(globals), AgentCommands.Show(globals), SpawnCommand.Create(globals), .. MoveCommands.Create(globals),
+        WaitCommand.Create(globals),
+
+        // Their work
+        AssignCommand.Create(globals), TaskListCommand.Create(globals, "tasks"), TaskCommand.Create(globals), OutputCommand.Create(globals),
+        ExplainCommand.Create(globals), SteerCommand.Create(globals), SteerCommand.List(globals), CancelCommand.Create(globals),
+        RetryCommand.Create(globals), BulkCommand.Create(globals), BacklogCommands.Create(globals), MessageCommands.Send(globals),
+        MessageCommands.Inbox(globals),
+        GlobalOptions.Group("fleet", "Several agents and their tasks from one file", FleetRunCommand.Create(globals)),
+
+        // What happened, and what needs a decision
+        EventsCommand.Create(globals), HistoryCommand.Create(globals),
+        GlobalOptions.Group("ledger", "The log of everything that was done", VerifyCommand.Create(globals), ExportCommand.Create(globals)),
+        RecoveryCommands.Recover(globals), RecoveryCommands.Reclaim(globals), LimitCommands.Create(globals), LimitCommands.Tenant(globals),
+
+        CompletionCommand.Create(globals), SuggestCommand.Create(globals, tree),
+    ];
 
     private static string NameOf(SymbolResult? result)
     {

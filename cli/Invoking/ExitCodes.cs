@@ -13,8 +13,14 @@ internal static class ExitCodes
 
     public const int NotFound = 3;
 
+    /// <summary>The town does not know who asks, or does not let them.</summary>
+    public const int Auth = 4;
+
     /// <summary>It stands against what is there already: a taken name, an ended task.</summary>
     public const int Conflict = 5;
+
+    /// <summary>It did not happen in time; whether it still will is said beside it.</summary>
+    public const int Timeout = 8;
 
     /// <summary>No town answers, or a part of it that is needed does not.</summary>
     public const int Unreachable = 9;

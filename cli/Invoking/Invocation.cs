@@ -1,7 +1,7 @@
 using System.CommandLine;
-using System.Text.Json;
+using System.CommandLine.Parsing;
 using Townhall.Cli.Screens;
-using Townhall.Cli.Town;
+using Townhall.Client;
 
 namespace Townhall.Cli.Invoking;
 
@@ -10,23 +10,46 @@ internal sealed class Invocation : IDisposable
 {
     private const string DebugVariable = "TT_DEBUG";
     private readonly ParseResult _parsed;
+    private readonly Lazy<TownClient> _town;
 
-    private Invocation(World world, GlobalOptions globals, ParseResult parsed)
+    private Invocation(GlobalOptions globals, ParseResult parsed)
     {
         _parsed = parsed;
-        World = world;
+        World = globals.World;
         Json = parsed.GetValue(globals.Json);
-        Screen = new Screen(world);
-        Town = new TownClient(Address(parsed.GetValue(globals.TownUrl), world), world.Clock);
+        TownRoot = parsed.GetValue(globals.Town) is { } root ? Path.GetFullPath(root, World.CurrentFolder) : null;
+        Screen = new Screen(World);
+        Address = AddressOf(parsed.GetValue(globals.Url), World);
+        var key = parsed.GetValue(globals.ApiKey) ?? World.Environment(GlobalOptions.KeyVariable);
+        if (key is not null && (key.Length == 0 || key.Any(static letter => letter is < '!' or > '~')))
+        {
+            // Refused here, without the key in the words: a header with it would fail further down and show it.
+            throw key.Length == 0 && parsed.GetResult(globals.ApiKey) is null
+                ? CommandFailure.Usage($"{GlobalOptions.KeyVariable} is empty: unset it, or put a key into it.")
+                : CommandFailure.Usage("The API key must be printable ASCII without spaces.");
+        }
+
+        _town = new(() => new TownClient(new TownClientOptions(Address)
+        {
+            ApiKey = key,
+            Clock = World.Clock,
+            // Who types a command wants to know at once that there is no town.
+            RetriesRefusedConnections = false,
+        }));
     }
 
     public World World { get; }
 
     public bool Json { get; }
 
+    /// <summary>The folder that a town of this machine works on, where somebody said it.</summary>
+    public string? TownRoot { get; }
+
     public Screen Screen { get; }
 
-    public TownClient Town { get; }
+    public Uri Address { get; }
+
+    public TownClient Town => _town.Value;
 
     public TimeProvider Clock => World.Clock;
 
@@ -34,64 +57,105 @@ internal sealed class Invocation : IDisposable
 
     public T Value<T>(Argument<T> argument) => _parsed.GetRequiredValue(argument);
 
+    /// <summary>For an argument that may be left out.</summary>
+    public T? Optional<T>(Argument<T> argument) => _parsed.GetValue(argument);
+
+    public bool Says(Option option) => _parsed.GetResult(option) is { Implicit: false };
+
     public void Dispose()
     {
-        Town.Dispose();
+        if (_town.IsValueCreated)
+        {
+            _town.Value.Dispose();
+        }
+
         Screen.Dispose();
     }
 
     /// <summary>The one place where a failure becomes words and an exit code.</summary>
     public static async Task<int> RunAsync(
-        World world, GlobalOptions globals, ParseResult parsed, Func<Invocation, CancellationToken, Task<int>> run,
-        CancellationToken cancellationToken)
+        GlobalOptions globals, ParseResult parsed, Func<Invocation, CancellationToken, Task<int>> run, CancellationToken cancellationToken)
     {
+        var world = globals.World;
+        var failures = new FailureWords(
+            world, parsed.GetValue(globals.Json), parsed.GetValue(globals.Verbose) || !string.IsNullOrEmpty(world.Environment(DebugVariable)));
+
+        // Whoever reads our answers may have had enough before we have said all.
+        using var left = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, world.ReaderLeft);
         try
         {
-            using var invocation = new Invocation(world, globals, parsed);
-            return await run(invocation, cancellationToken);
+            using var invocation = new Invocation(globals, parsed);
+            try
+            {
+                return await run(invocation, left.Token);
+            }
+            catch (TownProblemException unknown) when (unknown.Code == "agent_not_found")
+            {
+                var failure = CommandFailure.Of(unknown);
+                throw new CommandFailure(
+                    failure.ExitCode, failure.Code, failure.Detail + await invocation.NearAsync(left.Token), unknown);
+            }
+        }
+        catch (OperationCanceledException) when (world.ReaderLeft.IsCancellationRequested)
+        {
+            return ExitCodes.Ok;
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             return ExitCodes.Interrupted;
         }
+        catch (ReaderLeftException)
+        {
+            return ExitCodes.Ok;
+        }
+        catch (TownException failed)
+        {
+            return failures.Say(CommandFailure.Of(failed));
+        }
         catch (CommandFailure failure)
         {
-            Say(world, failure.Code, failure.Detail, failure.InnerException);
-            return failure.ExitCode;
-        }
-        catch (JsonException unexpected)
-        {
-            Say(world, "unexpected_answer", $"The answer is not what this version of tt knows: {unexpected.Message}", unexpected);
-            return ExitCodes.Failed;
+            return failures.Say(failure);
         }
         catch (IOException broken)
         {
-            Say(world, "io", broken.Message, broken);
-            return ExitCodes.Failed;
+            return failures.Say(new CommandFailure(ExitCodes.Failed, "io", broken.Message, broken));
         }
-        catch (Exception unforeseen) when (string.IsNullOrEmpty(world.Environment(DebugVariable)))
+        catch (Exception unforeseen) when (!failures.WithCause)
         {
             // Without this a person would meet a stack trace; with the variable they may ask for it.
-            Say(world, "internal", $"{unforeseen.GetType().Name}: {unforeseen.Message} ({DebugVariable}=1 shows where)", null);
-            return ExitCodes.Failed;
+            return failures.Say(new CommandFailure(
+                ExitCodes.Failed, "internal", $"{unforeseen.GetType().Name}: {unforeseen.Message} ({DebugVariable}=1 shows where)"));
         }
     }
 
-    private static void Say(World world, string code, string detail, Exception? cause)
+    /// <summary>Agents whose name is close to what was typed, as a question; empty when none is, or when the town does not say.</summary>
+    private async Task<string> NearAsync(CancellationToken cancellationToken)
     {
-        world.Error.WriteLine($"{Printable.Line(code)}: {Printable.Text(detail)}");
-        if (cause is not null && !string.IsNullOrEmpty(world.Environment(DebugVariable)))
+        var typed = _parsed.CommandResult.Children.OfType<ArgumentResult>()
+            .FirstOrDefault(static argument => argument.Argument.Name == Words.Agent)?.Tokens is [{ Value: var word }, ..] ? word : null;
+        if (typed is null)
         {
-            world.Error.WriteLine(cause);
+            return "";
+        }
+
+        try
+        {
+            var page = await Town.AgentPageAsync(1000, null, cancellationToken);
+            return DidYouMean.Question(typed, page.Agents.Select(static agent => agent.Name));
+        }
+        catch (TownException)
+        {
+            return "";      // the refusal itself is what matters
         }
     }
 
-    private static Uri Address(string? option, World world)
+    private static Uri AddressOf(string? option, World world)
     {
-        var (text, source) = option is not null
-            ? (option, "--town-url")
-            : (world.Environment(GlobalOptions.UrlVariable) is { Length: > 0 } named ? named : GlobalOptions.DefaultUrl, GlobalOptions.UrlVariable);
-        return Uri.TryCreate(text.EndsWith('/') ? text : text + "/", UriKind.Absolute, out var address) && address.Scheme is "http" or "https"
+        var (text, source) = option is not null ? (option, "--url")
+            : world.Environment(GlobalOptions.UrlVariable) is { Length: > 0 } named ? (named, GlobalOptions.UrlVariable)
+            : world.Environment(GlobalOptions.OlderUrlVariable) is { Length: > 0 } older ? (older, GlobalOptions.OlderUrlVariable)
+            : (GlobalOptions.DefaultUrl, "");
+        return Uri.TryCreate(text, UriKind.Absolute, out var address) && address.Scheme is "http" or "https"
             ? address
             : throw CommandFailure.Usage($"{source} must be an address such as {GlobalOptions.DefaultUrl}, not '{text}'.");
     }

@@ -1,23 +1,22 @@
 using System.CommandLine;
 using System.Text;
-using System.Text.Json;
 using Spectre.Console;
 using Townhall.Cli.Invoking;
 using Townhall.Cli.Screens;
-using Townhall.Cli.Town;
+using Townhall.Client;
 using Townhall.Ledger.Checkpoints;
 
 namespace Townhall.Cli.LedgerChain;
 
 /// <summary>The first line of an exported ledger.</summary>
 /// <param name="Format">Always <see cref="Current"/>.</param>
-internal sealed record ExportHeader(string Format, string Town, HeadRow Head)
+internal sealed record ExportHeader(string Format, string Town, LedgerHead Head)
 {
     public const string Current = "townhall-ledger-1";
 }
 
 /// <summary>What was written, as <c>--json</c> shows it.</summary>
-internal sealed record ExportedLedger(string Town, string File, long Entries, long Checkpoints, HeadRow Head, string? KeyFile);
+internal sealed record ExportedLedger(string Town, string File, long Entries, long Checkpoints, LedgerHead Head, string? KeyFile);
 
 /// <summary><c>tt ledger export</c>: the whole chain and its checkpoints as lines of JSON, to be verified where no town is.</summary>
 internal static class ExportCommand
@@ -28,7 +27,8 @@ internal static class ExportCommand
     private static readonly Option<string?> KeyOption = new("--key-file") { Description = "Where to write the town's public key; never replaced", HelpName = "PEM" };
 
     public static Command Create(GlobalOptions globals) => globals.Command(
-        "export", "Write the chain and its signed checkpoints to a file that can be verified offline", [FileOption, KeyOption], RunAsync);
+        "export", "Write the chain and its signed checkpoints to a file that can be verified offline",
+        ["tt ledger export --file oak.jsonl --key-file oak.pem"], [FileOption, KeyOption], RunAsync);
 
     private static async Task<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
@@ -46,7 +46,7 @@ internal static class ExportCommand
             File.Move(draft, path, overwrite: true);
             if (invocation.Json)
             {
-                invocation.Screen.Json(exported, TownJson.Readable.ExportedLedger);
+                invocation.Screen.Json(exported);
             }
             else
             {
@@ -74,14 +74,14 @@ internal static class ExportCommand
         await using var text = new StreamWriter(file, new UTF8Encoding(false), 1 << 16) { NewLine = "\n" };
         var page = await invocation.Town.LedgerAsync(0, PageSize, cancellationToken);
         var (town, head) = (page.Town, page.Head);
-        await text.WriteLineAsync(JsonSerializer.Serialize(new ExportHeader(ExportHeader.Current, town, head), TownJson.Readable.ExportHeader));
+        await text.WriteLineAsync(JsonText.Of(new ExportHeader(ExportHeader.Current, town, head)));
         var entries = 0L;
         while (true)
         {
             // What is sealed meanwhile belongs to the next export.
             foreach (var entry in page.Entries.TakeWhile(entry => entry.Seq <= head.Seq))
             {
-                await text.WriteLineAsync(JsonSerializer.Serialize(entry, TownJson.Readable.EntryRow));
+                await text.WriteLineAsync(JsonText.Of(entry));
                 entries++;
             }
 

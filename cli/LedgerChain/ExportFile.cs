@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Townhall.Cli.Invoking;
-using Townhall.Cli.Town;
+using Townhall.Cli.Screens;
 using Townhall.Ledger;
 using Townhall.Ledger.Checkpoints;
 
@@ -24,7 +24,7 @@ internal static class ExportFile
         try
         {
             using var lines = new StreamReader(path, new UTF8Encoding(false, throwOnInvalidBytes: true));
-            var header = lines.ReadLine() is { } first ? JsonSerializer.Deserialize(first, TownJson.Default.ExportHeader) : null;
+            var header = lines.ReadLine() is { } first ? JsonSerializer.Deserialize(first, CliJson.Default.ExportHeader) : null;
             if (header is not { Format: ExportHeader.Current })
             {
                 throw CommandFailure.Usage($"{path} is no exported ledger: its first line must say format {ExportHeader.Current}.");
@@ -116,7 +116,7 @@ internal static class ExportFile
     {
         try
         {
-            return JsonSerializer.Deserialize(line, TownJson.Default.EntryRow)?.ToEntry(town);
+            return JsonSerializer.Deserialize(line, CliJson.Default.LedgerRow)?.ToEntry(town);
         }
         catch (Exception other) when (other is JsonException or InvalidOperationException or NotSupportedException or FormatException)
         {

@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 using Spectre.Console;
 using Townhall.Cli.Invoking;
 using Townhall.Cli.Screens;
-using Townhall.Cli.Town;
+using Townhall.Client;
 using Townhall.Ledger;
 using Townhall.Ledger.Checkpoints;
 
@@ -13,7 +13,7 @@ namespace Townhall.Cli.LedgerChain;
 /// <param name="Checked">Entries that are sound, from the first on.</param>
 /// <param name="FirstBad">The first that is not, or null.</param>
 /// <param name="Checkpoints">How many kept places were compared.</param>
-internal sealed record VerifiedLedger(string Town, bool Sound, long Checked, HeadRow Head, long? FirstBad, string? Why, long Checkpoints);
+internal sealed record VerifiedLedger(string Town, bool Sound, long Checked, LedgerHead Head, long? FirstBad, string? Why, long Checkpoints);
 
 /// <summary><c>tt ledger verify</c>: recomputes the chain here, from its first entry, and names the first bad one.</summary>
 internal static class VerifyCommand
@@ -25,7 +25,8 @@ internal static class VerifyCommand
     private static readonly Option<string?> KeptOption = new("--kept") { Description = "Checkpoints that were kept elsewhere", HelpName = "FILE" };
 
     public static Command Create(GlobalOptions globals) => globals.Command(
-        "verify", "Recompute the chain from its first entry; the first bad one ends with exit code 1", [FileOption, KeyOptions, KeptOption], RunAsync);
+        "verify", "Recompute the chain from its first entry; the first bad one ends with exit code 1",
+        ["tt ledger verify", "tt ledger verify --kept checkpoints --key oak.pem", "tt ledger verify --file oak.jsonl --key oak.pem"], [FileOption, KeyOptions, KeptOption], RunAsync);
 
     private static async Task<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
@@ -83,7 +84,7 @@ internal static class VerifyCommand
     {
         if (invocation.Json)
         {
-            invocation.Screen.Json(verified, TownJson.Readable.VerifiedLedger);
+            invocation.Screen.Json(verified);
         }
         else if (verified.Sound)
         {

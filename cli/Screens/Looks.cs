@@ -28,6 +28,21 @@ internal static class Looks
         return table;
     }
 
+    /// <summary>Facts under each other, their names on the left.</summary>
+    public static Grid Facts(params ReadOnlySpan<(string What, string Markup)> facts)
+    {
+        var grid = new Grid().AddColumn(new GridColumn().NoWrap().PadRight(3)).AddColumn();
+        foreach (var (what, markup) in facts)
+        {
+            grid.AddRow($"[grey]{Markup.Escape(what)}[/]", markup);
+        }
+
+        return grid;
+    }
+
+    /// <summary>A line that says that it was done.</summary>
+    public static string Done(string markup) => $"[green]✓[/] {markup}";
+
     public static string State(string state) => $"[{Colour(state)}]{Markup.Escape(Printable.Line(state))}[/]";
 
     /// <summary>One sign per state, different in shape as well as in colour.</summary>
@@ -45,6 +60,9 @@ internal static class Looks
 
     public static string Number(long number) => number.ToString("N0", CultureInfo.InvariantCulture);
 
+    /// <summary>A number of things: <c>1 agent</c>, <c>2 agents</c>.</summary>
+    public static string Counted(long number, string thing) => $"{Number(number)} {thing}{(number == 1 ? "" : "s")}";
+
     public static string Seconds(double? milliseconds) => milliseconds switch
     {
         null => "–",
@@ -56,6 +74,13 @@ internal static class Looks
     public static string Span(TimeSpan span) => span.TotalHours >= 1
         ? string.Create(CultureInfo.InvariantCulture, $"{(int)span.TotalHours}:{span.Minutes:00}:{span.Seconds:00}")
         : string.Create(CultureInfo.InvariantCulture, $"{span.Minutes}:{span.Seconds:00}");
+
+    public static string Bytes(long bytes) => bytes switch
+    {
+        >= 1L << 30 => string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1L << 30):0.0} GiB"),
+        >= 1L << 20 => string.Create(CultureInfo.InvariantCulture, $"{bytes / (double)(1L << 20):0.0} MiB"),
+        _ => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1024.0:0.0} KiB"),
+    };
 
     public static string Instant(DateTime? instant) =>
         instant is { } at ? at.ToString("yyyy-MM-dd HH:mm:ss'Z'", CultureInfo.InvariantCulture) : "–";

@@ -1,7 +1,6 @@
 using System.Text;
-using System.Text.Json;
-using System.Text.Json.Serialization.Metadata;
 using Spectre.Console;
+using Spectre.Console.Rendering;
 using Townhall.Cli.Invoking;
 
 namespace Townhall.Cli.Screens;
@@ -26,6 +25,8 @@ internal sealed class Screen : IDisposable
     /// <summary>Standard error with progress.</summary>
     public IAnsiConsole Notices { get; }
 
+    public TimeProvider Clock => _world.Clock;
+
     public bool OutIsTerminal => _world.OutIsTerminal;
 
     /// <summary>Progress may redraw itself only on a terminal that can move its cursor.</summary>
@@ -33,7 +34,9 @@ internal sealed class Screen : IDisposable
 
     public (int Columns, int Rows) Size => _world.Size();
 
-    public void Json<T>(T value, JsonTypeInfo<T> type) => Line(JsonSerializer.Serialize(value, type));
+    /// <summary>One object on one line.</summary>
+    public void Json<T>(T value)
+        where T : notnull => Line(JsonText.Of(value));
 
     /// <summary>Text exactly as it is, and a line end.</summary>
     public void Line(string text) => _out.WriteLine(text);
@@ -46,6 +49,14 @@ internal sealed class Screen : IDisposable
     {
         await _world.Out.WriteAsync(bytes, cancellationToken);
         await _world.Out.FlushAsync(cancellationToken);
+    }
+
+    /// <summary>Parts as they would stand on standard output, as one text.</summary>
+    public string Render(IEnumerable<IRenderable> parts)
+    {
+        using var text = new StringWriter();
+        Console(_world, text, _world.OutIsTerminal).Write(new Rows(parts));
+        return text.ToString();
     }
 
     /// <summary>A line for the person, beside the answer.</summary>

@@ -1,7 +1,7 @@
 using Spectre.Console;
 using Spectre.Console.Rendering;
 using Townhall.Cli.Screens;
-using Townhall.Cli.Town;
+using Townhall.Client;
 
 namespace Townhall.Cli.Status;
 
@@ -11,7 +11,7 @@ internal static class AgentTable
     private const int CliMost = 32;
     private const int ScopeMost = 48;
 
-    public static IRenderable Of(IReadOnlyCollection<AgentRow> agents)
+    public static IRenderable Of(IReadOnlyCollection<TownAgent> agents)
     {
         if (agents.Count == 0)
         {

@@ -3,26 +3,20 @@ using System.Globalization;
 using Spectre.Console;
 using Townhall.Cli.Invoking;
 using Townhall.Cli.Screens;
-using Townhall.Cli.Town;
+using Townhall.Client;
 
 namespace Townhall.Cli.Status;
 
 /// <summary><c>tt scaling</c>: how many workers the town needs now, and why.</summary>
 internal static class ScalingCommand
 {
-    public static Command Create(GlobalOptions globals) =>
-        globals.Command("scaling", "How many workers the town needs now, and why", [], RunAsync);
+    public static Command Create(GlobalOptions globals) => globals.Answer(
+        "scaling", "How many workers the town needs now, and why", ["tt scaling", "tt scaling --json | jq .recommended_workers"], [],
+        static (invocation, cancellationToken) => invocation.Town.ScalingAsync(cancellationToken), Show);
 
-    private static async Task<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
+    private static void Show(Invocation invocation, ScalingReading reading)
     {
-        var reading = await invocation.Town.ScalingAsync(cancellationToken);
-        if (invocation.Json)
-        {
-            invocation.Screen.Json(reading, TownJson.Readable.ScalingReading);
-            return ExitCodes.Ok;
-        }
-
-        var facts = new Grid().AddColumn(new GridColumn().NoWrap().PadRight(3)).AddColumn();
+        var facts = Looks.Facts();
         void Say(string what, string value) => facts.AddRow($"[grey]{what}[/]", value);
         Say("recommended workers", $"[bold]{reading.RecommendedWorkers}[/] ({Looks.Text(reading.ScalingRecommendation)})");
         Say("workers", $"{reading.Workers.Active} active, {reading.Workers.Draining} draining");
@@ -36,6 +30,5 @@ internal static class ScalingCommand
         }
 
         invocation.Screen.Answers.Write(facts);
-        return ExitCodes.Ok;
     }
 }

@@ -1,26 +1,43 @@
 using System.CommandLine;
+using System.Text.Json.Serialization;
 using Spectre.Console;
 using Townhall.Cli.Invoking;
 using Townhall.Cli.Screens;
-using Townhall.Cli.Town;
+using Townhall.Cli.Tasks;
+using Townhall.Client;
 
 namespace Townhall.Cli.Status;
+
+/// <summary>The town's own document, with the tasks that have not ended where they were asked for.</summary>
+internal sealed record DetailedStatus(
+    string Name, string Root, string? RedisUrl, long AgentCount, TownAgent[] Agents, TaskCounts Tasks, int Workers,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] TaskSummary[]? OpenTasks);
 
 /// <summary><c>tt status</c>: the whole town on one screen.</summary>
 internal static class StatusCommand
 {
-    public static Command Create(GlobalOptions globals) =>
-        globals.Command("status", "The town on one screen: tasks by state, workers, agents", [], RunAsync);
+    private const int OpenTasksShown = 50;
 
-    private static async Task<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
+    private static readonly Option<bool> Tasks = new("--tasks") { Description = "With the tasks that run or wait, newest first" };
+    private static readonly Option<bool> Deep = new("--deep") { Description = "The same, as an earlier tool called it" };
+
+    public static Command Create(GlobalOptions globals) => globals.Answer(
+        "status", "The town on one screen: tasks by state, workers, agents", ["tt status", "tt status --json | jq .tasks"], [Tasks, Deep],
+        AskAsync, Show);
+
+    private static async Task<DetailedStatus> AskAsync(Invocation invocation, CancellationToken cancellationToken)
     {
         var status = await invocation.Town.StatusAsync(cancellationToken);
-        if (invocation.Json)
-        {
-            invocation.Screen.Json(status, TownJson.Readable.TownStatus);
-            return ExitCodes.Ok;
-        }
+        var open = invocation.Value(Tasks)
+            ? await invocation.Town.TaskPageAsync(
+                new TaskQuery { States = ["running", "waiting", "assigned", "pending"], Limit = OpenTasksShown }, cancellationToken)
+            : null;
+        return new DetailedStatus(
+            status.Name, status.Root, status.RedisUrl, status.AgentCount, status.Agents, status.Tasks, status.Workers, open?.Tasks);
+    }
 
+    private static void Show(Invocation invocation, DetailedStatus status)
+    {
         var console = invocation.Screen.Answers;
         console.MarkupLine($"[bold]{Looks.Text(status.Name)}[/]  {Looks.Text(status.Root)}");
         console.MarkupLine(string.Join("   ", Counts(status.Tasks)));
@@ -31,10 +48,14 @@ internal static class StatusCommand
         console.Write(AgentTable.Of(status.Agents));
         if (status.AgentCount > status.Agents.Length)
         {
-            console.MarkupLine($"[grey]{Looks.Number(status.Agents.Length)} of {Looks.Number(status.AgentCount)} agents; all of them: tt agents[/]");
+            console.MarkupLine($"[grey]{Looks.Number(status.Agents.Length)} of {Looks.Number(status.AgentCount)} agents; all of them: tt list[/]");
         }
 
-        return ExitCodes.Ok;
+        if (status.OpenTasks is { } open)
+        {
+            console.WriteLine();
+            console.Write(TaskTable.Of(open, invocation.Screen.Size.Columns));
+        }
     }
 
     private static IEnumerable<string> Counts(TaskCounts tasks)

@@ -1,8 +1,8 @@
 using System.CommandLine;
-using System.Text;
 using Spectre.Console;
 using Townhall.Cli.Invoking;
-using Townhall.Cli.Town;
+using Townhall.Cli.Screens;
+using Townhall.Client;
 using Townhall.Contracts.Tasks;
 
 namespace Townhall.Cli.Tasks;
@@ -10,59 +10,49 @@ namespace Townhall.Cli.Tasks;
 /// <summary><c>tt assign</c>: gives an agent work. When it returns, the work is kept.</summary>
 internal static class AssignCommand
 {
-    private static readonly Argument<string> Agent = new("AGENT") { Description = "Its name or id" };
+    private static readonly Argument<string> Agent = Words.AgentArgument();
 
     private static readonly Argument<string> Text = new("TASK") { Description = "The task in words, or the script; - reads it from standard input" };
 
-    public static Command Create(GlobalOptions globals) => globals.Command("assign", "Give an agent a task", [Agent, Text], RunAsync);
+    private static readonly Option<int?> Priority = Words.Whole("--priority", [], "N", "-100 to 100, higher first within the agent (default 0)", -100, 100);
+    private static readonly Option<int?> MaxAttempts = Words.Whole("--max-attempts", [], "N", "Attempts when it fails (default: the agent's)", 1, 100);
+    private static readonly Option<double?> TimeoutSecs = new("--timeout-secs") { Description = "Longest attempt (default: the agent's)", HelpName = "SECS" };
+    private static readonly Option<DateTimeOffset?> NotBefore = new("--not-before") { Description = "Earliest start", HelpName = "INSTANT" };
+    private static readonly Option<DateTimeOffset?> Deadline = new("--deadline") { Description = "When it must have ended", HelpName = "INSTANT" };
+    private static readonly Option<string?> ConcurrencyKey = new("--concurrency-key") { Description = "Tasks with the same key share its permits", HelpName = "KEY" };
+    private static readonly Option<string?> RateKey = new("--rate-key") { Description = "Tasks with the same key share its rate", HelpName = "KEY" };
+    private static readonly Option<string[]> Tags = new("--tag") { Description = "A word to find it by; may be given several times", HelpName = "TAG" };
 
-    private static async Task<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
+    public static Command Create(GlobalOptions globals) => globals.Answer(
+        "assign", "Give an agent a task",
+        [
+            "tt assign scout 'ls -l | wc -l'", "tt assign scout - <nightly.sh", "id=$(tt assign scout 'make test'); tt output \"$id\" -f",
+            "tt assign scout 'pg_dump …' --concurrency-key disk --tag nightly --priority -10",
+        ],
+        [Agent, Text, Priority, MaxAttempts, TimeoutSecs, NotBefore, Deadline, ConcurrencyKey, RateKey, Tags],
+        AskAsync, Show);
+
+    private static async Task<AssignedTask> AskAsync(Invocation invocation, CancellationToken cancellationToken)
     {
-        var text = invocation.Value(Text);
-        if (text == "-")
-        {
-            text = await ReadAsync(invocation.World.In, cancellationToken);
-        }
+        var text = await StandardText.ReadAsync(invocation, invocation.Value(Text), "task", TaskLimits.DescriptionBytes, cancellationToken);
+        return await invocation.Town.AssignAsync(
+            new NewAssignment(
+                invocation.Value(Agent), text, invocation.Value(Tags) is { Length: > 0 } tags ? tags : null, invocation.Value(Priority),
+                invocation.Value(MaxAttempts), invocation.Value(TimeoutSecs), invocation.Value(NotBefore), invocation.Value(Deadline),
+                ConcurrencyKey: invocation.Value(ConcurrencyKey), RateKey: invocation.Value(RateKey)),
+            cancellationToken);
+    }
 
-        var assigned = await invocation.Town.AssignAsync(new NewAssignment(invocation.Value(Agent), text), cancellationToken);
-        if (invocation.Json)
+    public static void Show(Invocation invocation, AssignedTask assigned)
+    {
+        if (invocation.Screen.OutIsTerminal)
         {
-            invocation.Screen.Json(assigned, TownJson.Readable.AssignedTask);
-        }
-        else if (invocation.Screen.OutIsTerminal)
-        {
-            invocation.Screen.Answers.MarkupLine($"[green]✓[/] {assigned.TaskId}  [grey]follow it: tt output {assigned.TaskId} -f[/]");
+            invocation.Screen.Answers.MarkupLine(Looks.Done($"{assigned.TaskId}  [grey]follow it: tt output {assigned.TaskId} -f[/]"));
         }
         else
         {
             // For $(tt assign …): the id and nothing else.
             invocation.Screen.Line(assigned.TaskId.ToString());
         }
-
-        return ExitCodes.Ok;
-    }
-
-    /// <summary>At most what a town takes: more would only be read to be refused.</summary>
-    private static async Task<string> ReadAsync(TextReader input, CancellationToken cancellationToken)
-    {
-        var text = new StringBuilder();
-        var buffer = new char[16 * 1024];
-        try
-        {
-            while (await input.ReadAsync(buffer, cancellationToken) is > 0 and var read)
-            {
-                text.Append(buffer, 0, read);
-                if (text.Length > TaskLimits.DescriptionBytes)
-                {
-                    throw CommandFailure.Usage($"The task on standard input is longer than {TaskLimits.DescriptionBytes} bytes.");
-                }
-            }
-        }
-        catch (DecoderFallbackException)
-        {
-            throw CommandFailure.Usage("The task on standard input is not UTF-8 text.");
-        }
-
-        return text.ToString();
     }
 }

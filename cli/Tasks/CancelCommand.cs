@@ -2,31 +2,18 @@ using System.CommandLine;
 using Spectre.Console;
 using Townhall.Cli.Invoking;
 using Townhall.Cli.Screens;
-using Townhall.Cli.Town;
 
 namespace Townhall.Cli.Tasks;
 
 /// <summary><c>tt cancel</c>: withdraws a task; a running one is ended by its worker, which takes a moment.</summary>
 internal static class CancelCommand
 {
-    private static readonly Argument<string> Id = new("ID") { Description = "The task's id" };
+    private static readonly Argument<string> Id = Words.TaskArgument();
 
-    public static Command Create(GlobalOptions globals) => globals.Command("cancel", "Withdraw a task", [Id], RunAsync);
-
-    private static async Task<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
-    {
-        var task = await invocation.Town.CancelAsync(invocation.Value(Id), cancellationToken);
-        if (invocation.Json)
-        {
-            invocation.Screen.Json(task, TownJson.Readable.TaskRow);
-        }
-        else
-        {
-            invocation.Screen.Answers.MarkupLine(task.State == "cancelled"
-                ? $"[green]✓[/] {task.TaskId} is {Looks.State(task.State)}"
-                : $"[yellow]…[/] {task.TaskId} is {Looks.State(task.State)}; its worker was told to end it");
-        }
-
-        return ExitCodes.Ok;
-    }
+    public static Command Create(GlobalOptions globals) => globals.Answer(
+        "cancel", "Withdraw a task", ["tt cancel 01a20246-c08a-7000-be88-fcb50b9c6ef2"], [Id],
+        static (invocation, cancellationToken) => invocation.Town.CancelAsync(invocation.Value(Id), cancellationToken),
+        static (invocation, task) => invocation.Screen.Answers.MarkupLine(task.State == "cancelled"
+            ? Looks.Done($"{task.TaskId} is {Looks.State(task.State)}")
+            : $"[yellow]…[/] {task.TaskId} is {Looks.State(task.State)}; its worker was told to end it"));
 }

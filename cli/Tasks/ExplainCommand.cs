@@ -2,27 +2,21 @@ using System.CommandLine;
 using Spectre.Console;
 using Townhall.Cli.Invoking;
 using Townhall.Cli.Screens;
-using Townhall.Cli.Town;
+using Townhall.Client;
 
 namespace Townhall.Cli.Tasks;
 
 /// <summary><c>tt explain</c>: why a task waits now, since when, and what would change it.</summary>
 internal static class ExplainCommand
 {
-    private static readonly Argument<string> Id = new("ID") { Description = "The task's id" };
+    private static readonly Argument<string> Id = Words.TaskArgument();
 
-    public static Command Create(GlobalOptions globals) =>
-        globals.Command("explain", "Why a task waits, and what would change it", [Id], RunAsync);
+    public static Command Create(GlobalOptions globals) => globals.Answer(
+        "explain", "Why a task waits, and what would change it", ["tt explain 01a20246-c08a-7000-be88-fcb50b9c6ef2"], [Id],
+        static (invocation, cancellationToken) => invocation.Town.ExplainAsync(invocation.Value(Id), cancellationToken), Show);
 
-    private static async Task<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
+    private static void Show(Invocation invocation, Explanation told)
     {
-        var told = await invocation.Town.ExplainAsync(invocation.Value(Id), cancellationToken);
-        if (invocation.Json)
-        {
-            invocation.Screen.Json(told, TownJson.Readable.ExplanationRow);
-            return ExitCodes.Ok;
-        }
-
         var screen = invocation.Screen.Answers;
         var ahead = told.Position > 0 ? $", {Looks.Number(told.Position)} ahead of it" : "";
         screen.MarkupLine(
@@ -43,7 +37,5 @@ internal static class ExplainCommand
                 screen.MarkupLine($"    [grey]held by[/] {task}");
             }
         }
-
-        return ExitCodes.Ok;
     }
 }

@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Text;
 using Townhall.Cli.Invoking;
 using Townhall.Cli.Screens;
-using Townhall.Cli.Town;
 
 namespace Townhall.Cli.Tasks;
 
@@ -13,23 +12,24 @@ internal sealed record OutputText(Guid TaskId, int Attempt, long Offset, string 
 /// <summary><c>tt output</c>: what a task printed. It only reads: leaving it never touches the work.</summary>
 internal static class OutputCommand
 {
-    private static readonly Argument<string> Id = new("ID") { Description = "The task's id" };
+    private static readonly Argument<string> Id = Words.TaskArgument();
 
     private static readonly Option<bool> Follow = new("--follow", "-f")
     {
         Description = "Go on until the task has ended; Ctrl-C stops looking, never the work",
     };
 
-    public static Command Create(GlobalOptions globals) => globals.Command("output", "What a task printed", [Id, Follow], RunAsync);
+    public static Command Create(GlobalOptions globals) => globals.Command(
+        "output", "What a task printed", ["tt output 01a20246-c08a-7000-be88-fcb50b9c6ef2 -f"], [Id, Follow], RunAsync);
 
     private static async Task<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
     {
         var task = await invocation.Town.TaskAsync(invocation.Value(Id), cancellationToken);
-        var reader = new OutputReader(invocation.Town, invocation.Clock, invocation.Screen.Notice);
         var screen = invocation.Screen;
         var decoders = new Dictionary<int, Decoder>();
         var shown = 0;
-        await foreach (var piece in reader.ReadAsync(task, invocation.Value(Follow), cancellationToken))
+        await foreach (var piece in invocation.Town.FollowOutputAsync(
+            task, invocation.Value(Follow), invocation.Screen.Notice, cancellationToken))
         {
             if (piece.Attempt != shown && shown != 0)
             {
@@ -52,7 +52,7 @@ internal static class OutputCommand
             var text = Decode(decoder, piece.Bytes.Span);
             if (invocation.Json)
             {
-                screen.Json(new OutputText(task.TaskId, piece.Attempt, piece.Offset, text), TownJson.Readable.OutputText);
+                screen.Json(new OutputText(task.TaskId, piece.Attempt, piece.Offset, text));
             }
             else
             {

@@ -3,7 +3,7 @@ using System.Text;
 using System.Text.RegularExpressions;
 using Spectre.Console;
 using Townhall.Cli.Screens;
-using Townhall.Cli.Town;
+using Townhall.Client;
 
 namespace Townhall.Cli.Tasks;
 
@@ -12,7 +12,7 @@ internal static partial class ResultText
 {
     private const int LinesMost = 400;
 
-    public static void Write(Screen screen, string title, string text, TaskRow task)
+    public static void Write(Screen screen, string title, string text, AgentTask task)
     {
         var shown = Printable.Text(text).Replace("\t", "    ", StringComparison.Ordinal).Trim('\n');
         var lines = shown.Split('\n');
@@ -41,11 +41,11 @@ internal static partial class ResultText
         }
     }
 
-    private static IEnumerable<string> Left(int lines, string text, TaskRow task)
+    private static IEnumerable<string> Left(int lines, string text, AgentTask task)
     {
         if (lines > 0)
         {
-            yield return string.Create(CultureInfo.InvariantCulture, $"{lines} more lines: tt --json task {task.TaskId}");
+            yield return string.Create(CultureInfo.InvariantCulture, $"{lines} more lines: tt task show --json {task.TaskId}");
         }
 
         if (task.ResultBlob is { } blob)

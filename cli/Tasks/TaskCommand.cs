@@ -3,46 +3,75 @@ using System.Globalization;
 using Spectre.Console;
 using Townhall.Cli.Invoking;
 using Townhall.Cli.Screens;
-using Townhall.Cli.Town;
+using Townhall.Client;
 
 namespace Townhall.Cli.Tasks;
 
-/// <summary><c>tt task</c>: where a task stands and what it resulted in.</summary>
+/// <summary><c>tt task</c>: where a task stands and what it resulted in; below it, what can be asked of tasks.</summary>
 internal static class TaskCommand
 {
-    private static readonly Argument<string> Id = new("ID") { Description = "The task's id" };
+    private static readonly Argument<string?> MaybeId = new(Words.Task) { Description = "The task's id", Arity = ArgumentArity.ZeroOrOne };
+    private static readonly Argument<string> Id = Words.TaskArgument();
 
-    public static Command Create(GlobalOptions globals) => globals.Command("task", "Where a task stands, and its result", [Id], RunAsync);
-
-    private static async Task<int> RunAsync(Invocation invocation, CancellationToken cancellationToken)
+    public static Command Create(GlobalOptions globals)
     {
-        var task = await invocation.Town.TaskAsync(invocation.Value(Id), cancellationToken);
-        Show(invocation, task);
-        return ExitCodes.Ok;
+        var task = globals.Answer(
+            "task", "Where a task stands, and its result",
+            ["tt task 01a20246-c08a-7000-be88-fcb50b9c6ef2", "tt task list --agent scout --state failed,dead", "tt task current scout"], [MaybeId],
+            static (invocation, cancellationToken) => invocation.Optional(MaybeId) is { } id
+                ? invocation.Town.TaskAsync(id, cancellationToken)
+                : throw CommandFailure.Usage("Say which task, or what to do: show, list, current, complete."),
+            Write);
+        task.Add(globals.Answer(
+            "show", "Where a task stands, and its result", ["tt task show 01a20246-c08a-7000-be88-fcb50b9c6ef2 --json"], [Id],
+            static (invocation, cancellationToken) => invocation.Town.TaskAsync(invocation.Value(Id), cancellationToken), Write));
+        task.Add(TaskListCommand.Create(globals, "list"));
+        task.Add(CurrentCommand.Create(globals));
+        task.Add(CompleteCommand.Create(globals));
+        return task;
     }
 
-    public static void Show(Invocation invocation, TaskRow task)
+    public static void Write(Invocation invocation, AgentTask task)
     {
-        if (invocation.Json)
+        var facts = Looks.Facts(
+            ("task", $"[bold]{task.TaskId}[/]"),
+            ("state", $"{Looks.Sign(task.State, "●")} {Looks.State(task.State)}"),
+            ("agent", Looks.Text(task.AgentName)),
+            ("text", Markup.Escape(Printable.Cut(task.Description, 200))),
+            ("attempt", $"{task.Attempt} of {task.MaxAttempts}"),
+            ("created", Looks.Instant(task.CreatedAt)),
+            ("started", Looks.Instant(task.StartedAt)),
+            ("ended", Looks.Instant(task.CompletedAt)),
+            ("took", Looks.Seconds(task.WallMs)),
+            ("exit code", task.ExitCode?.ToString(CultureInfo.InvariantCulture) ?? "–"),
+            ("sandbox", Looks.Text(task.Sandbox)),
+            ("output", $"{Looks.Number(task.OutputBytes)} bytes"));
+        void Say(string what, string value) => facts.AddRow($"[grey]{what}[/]", value);
+        if (task.NotBefore is not null)
         {
-            invocation.Screen.Json(task, TownJson.Readable.TaskRow);
-            return;
+            Say("not before", Looks.Instant(task.NotBefore));
         }
 
-        var facts = new Grid().AddColumn(new GridColumn().NoWrap().PadRight(3)).AddColumn();
-        void Say(string what, string value) => facts.AddRow($"[grey]{what}[/]", value);
-        Say("task", $"[bold]{task.TaskId}[/]");
-        Say("state", $"{Looks.Sign(task.State, "●")} {Looks.State(task.State)}");
-        Say("agent", Looks.Text(task.AgentName));
-        Say("text", Markup.Escape(Printable.Cut(task.Description, 200)));
-        Say("attempt", $"{task.Attempt} of {task.MaxAttempts}");
-        Say("created", Looks.Instant(task.CreatedAt));
-        Say("started", Looks.Instant(task.StartedAt));
-        Say("ended", Looks.Instant(task.CompletedAt));
-        Say("took", Looks.Seconds(task.WallMs));
-        Say("exit code", task.ExitCode?.ToString(CultureInfo.InvariantCulture) ?? "–");
-        Say("sandbox", Looks.Text(task.Sandbox));
-        Say("output", $"{Looks.Number(task.OutputBytes)} bytes");
+        if (task.Deadline is not null)
+        {
+            Say("deadline", Looks.Instant(task.Deadline));
+        }
+
+        if (task.WaitingFor is { } waiting)
+        {
+            Say("waits for", $"{Looks.Text(waiting)} of {Looks.Text(waiting == "rate" ? task.RateKey : task.ConcurrencyKey)}");
+        }
+
+        if (task.Tags.Length > 0)
+        {
+            Say("tags", Looks.Text(string.Join(", ", task.Tags)));
+        }
+
+        if (task.RetryOf is { } older)
+        {
+            Say("retry of", older.ToString());
+        }
+
         if (task.FailureCode is not null || task.FailureDetail is not null)
         {
             Say("failure", $"[red]{Looks.Text(task.FailureCode)}[/] {Markup.Escape(Printable.Text(task.FailureDetail ?? ""))}");

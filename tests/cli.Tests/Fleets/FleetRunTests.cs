@@ -99,7 +99,7 @@ public sealed class FleetRunTests : IDisposable
     {
         await using var town = await TownAsync([], static _ => "running");
         var terminal = new TestTerminal { Folder = _folder.Path };
-        Assert.Equal(1, await terminal.RunAsync(town, "fleet", "run", _folder.Write("fleet.json", File), "--wait-secs", "1"));
+        Assert.Equal(8, await terminal.RunAsync(town, "fleet", "run", _folder.Write("fleet.json", File), "--wait-secs", "1"));
         Assert.Contains("Not waited for any longer; the town works on.", terminal.Error, StringComparison.Ordinal);
     }
 

@@ -16,21 +16,29 @@ internal sealed class TestTerminal
 
     public bool IsTerminal { get; set; }
 
+    public (int Columns, int Rows) Size { get; set; } = (100, 40);
+
+    /// <summary>Keys that are pressed, one at each question.</summary>
+    public Queue<char> Keys { get; } = new();
+
+    /// <summary>Ends when whoever reads the answers goes.</summary>
+    public CancellationToken ReaderLeft { get; init; }
+
     public string Folder { get; set; } = Path.GetTempPath();
 
     public string Out => Encoding.UTF8.GetString(_out.ToArray());
 
     public string Error => _error.ToString();
 
-    public async Task<int> RunAsync(CancellationToken cancellationToken, params string[] arguments)
-    {
-        var world = new World(
-            new StringReader(Input), _out, TextWriter.Synchronized(_error), IsTerminal, IsTerminal, static () => (100, 40),
-            name => Environment.GetValueOrDefault(name), Folder, TimeProvider.System);
-        return await CommandTree.RunAsync(arguments, world, cancellationToken);
-    }
+    public World World() =>
+        new(
+            new StringReader(Input), _out, TextWriter.Synchronized(_error), IsTerminal, IsTerminal, () => Size,
+            () => Keys.TryDequeue(out var key) ? key : null, name => Environment.GetValueOrDefault(name), Folder, TimeProvider.System, ReaderLeft);
+
+    public Task<int> RunAsync(CancellationToken cancellationToken, params string[] arguments) =>
+        CommandTree.RunAsync(arguments, World(), cancellationToken);
 
     public Task<int> RunAsync(params string[] arguments) => RunAsync(Deadline.Usual(), arguments);
 
-    public Task<int> RunAsync(FakeTown town, params string[] arguments) => RunAsync([.. arguments, "--town-url", town.Address]);
+    public Task<int> RunAsync(FakeTown town, params string[] arguments) => RunAsync([.. arguments, "--url", town.Address]);
 }

@@ -19,6 +19,14 @@ public sealed class CommandLineTests
     [InlineData("fleet run f.json --wait-secs 0")]
     [InlineData("status --town-url ftp://somewhere")]
     [InlineData("status --town-url nowhere")]
+    [InlineData("pause scout --freeze --unfreeze")]
+    [InlineData("task list --state runing")]
+    [InlineData("reclaim --cancel")]
+    [InlineData("reclaim --orphan-tasks --to scout")]
+    [InlineData("send scout hello --query --ack")]
+    [InlineData("agent set scout")]
+    [InlineData("spawn scout --cli sh --max-rounds 3")]
+    [InlineData("completion powershell")]
     public async Task A_wrong_command_line_ends_with_2_and_says_what_is_wrong(string line)
     {
         var terminal = new TestTerminal();
@@ -31,11 +39,94 @@ public sealed class CommandLineTests
     [Theory]
     [InlineData("--help")]
     [InlineData("fleet run --help")]
-    public async Task Help_is_an_answer(string line)
+    public async Task Help_is_an_answer_and_begins_with_examples(string line)
     {
         var terminal = new TestTerminal();
         Assert.Equal(0, await terminal.RunAsync(line.Split(' ')));
-        Assert.Contains("--town-url", terminal.Out, StringComparison.Ordinal);
+        Assert.Contains("--url", terminal.Out, StringComparison.Ordinal);
+        Assert.StartsWith("Examples:\n  tt ", terminal.Out, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("stauts", "did you mean: tt status\n")]
+    [InlineData("backlog lsit", "did you mean: tt backlog list\n")]
+    [InlineData("spwan scout --cli sh", "did you mean: tt spawn\n")]
+    [InlineData("status --jsno", "did you mean: tt status --json\n")]
+    public async Task A_slip_of_the_finger_is_answered_with_what_was_meant(string line, string expected)
+    {
+        var terminal = new TestTerminal();
+        Assert.Equal(2, await terminal.RunAsync(line.Split(' ')));
+        Assert.Contains(expected, terminal.Error, StringComparison.Ordinal);
+    }
+
+    public static TheoryData<string> Gone() => [.. Replaced.All.Select(static each => each.Command)];
+
+    [Theory]
+    [MemberData(nameof(Gone))]
+    public async Task A_command_without_a_place_says_what_does_its_work_in_one_line_and_ends_with_2(string command)
+    {
+        var terminal = new TestTerminal();
+        Assert.Equal(2, await terminal.RunAsync(command, "--flag", "word"));
+        Assert.StartsWith($"replaced: tt {command} has no place here. ", terminal.Error, StringComparison.Ordinal);
+        Assert.Single(terminal.Error.TrimEnd().Split('\n'));
+        Assert.Empty(terminal.Out);
+    }
+
+    [Fact]
+    public void Every_command_has_an_example_and_a_description_and_only_its_own_name()
+    {
+        var commands = Below(CommandTree.Build(new TestTerminal().World())).Where(static command => !command.Hidden).ToArray();
+        Assert.All(commands, static command => Assert.False(string.IsNullOrEmpty(command.Description), command.Name));
+        Assert.All(
+            commands.Where(static command => command.Subcommands.Count == 0),
+            static command => Assert.All(
+                ((ExampledCommand)command).Examples is { Count: > 0 } examples ? examples : [""],
+                example => Assert.Contains($" {command.Name}", example, StringComparison.Ordinal)));
+
+        static IEnumerable<System.CommandLine.Command> Below(System.CommandLine.Command command) =>
+            command.Subcommands.SelectMany(static below => (IEnumerable<System.CommandLine.Command>)[below, .. Below(below)]);
+    }
+
+    [Fact]
+    public async Task The_key_goes_to_the_town_and_nowhere_else()
+    {
+        string? authorization = null;
+        await using var town = await FakeTown.StartAsync(app => app.MapGet("/v1/agents", (HttpContext context) =>
+        {
+            authorization = context.Request.Headers.Authorization;
+            return FakeTown.Refusal(401, "unauthorized", "No.");
+        }));
+        var terminal = new TestTerminal();
+        terminal.Environment[GlobalOptions.KeyVariable] = "tk_secret";
+        Assert.Equal(4, await terminal.RunAsync(town, "list", "--verbose"));
+        Assert.Equal("Bearer tk_secret", authorization);
+        Assert.Equal(4, await terminal.RunAsync(town, "list", "--api-key", "tk_other"));
+        Assert.Equal("Bearer tk_other", authorization);
+        Assert.Equal(2, await terminal.RunAsync(town, "list", "--api-key", "tk with\nspaces"));
+        Assert.DoesNotContain("tk_", terminal.Error + terminal.Out, StringComparison.Ordinal);
+        Assert.DoesNotContain("spaces\n", terminal.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Failures_of_json_are_json()
+    {
+        await using var town = await FakeTown.StartAsync(static app => app.MapGet("/v1/tasks/{id}", static () => FakeTown.Refusal(404, "task_not_found", "No.")));
+        var terminal = new TestTerminal();
+        Assert.Equal(3, await terminal.RunAsync(town, "task", Documents.TaskId, "--json"));
+        Assert.Equal("""{"error":{"code":"task_not_found","detail":"No.","exit_code":3,"status":404,"trace_id":"0"}}""" + "\n", terminal.Error);
+    }
+
+    [Fact]
+    public async Task An_agent_that_is_unknown_is_answered_with_those_that_sound_alike()
+    {
+        await using var town = await FakeTown.StartAsync(static app =>
+        {
+            app.MapGet("/v1/agents", static () => FakeTown.Json(Documents.Agents(Documents.Agent("scout", "sh"), Documents.Agent("ranger", "sh"))));
+            app.MapPost("/v1/agents/{agent}/kill", static () => FakeTown.Refusal(404, "agent_not_found", "No agent answers to 'scuot'."));
+        });
+        var terminal = new TestTerminal();
+        Assert.Equal(3, await terminal.RunAsync(town, "kill", "scuot"));
+        Assert.Equal("agent_not_found: No agent answers to 'scuot'. Did you mean scout?\n", terminal.Error);
     }
 
     [Fact]

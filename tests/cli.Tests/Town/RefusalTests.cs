@@ -12,6 +12,9 @@ public sealed class RefusalTests
     [InlineData(400, 2)]
     [InlineData(422, 1)]
     [InlineData(500, 1)]
+    [InlineData(401, 4)]
+    [InlineData(403, 4)]
+    [InlineData(408, 8)]
     [InlineData(503, 9)]
     public async Task A_refusal_is_code_and_detail_on_one_line(int status, int exitCode)
     {

@@ -1,0 +1,62 @@
+using Microsoft.AspNetCore.Builder;
+using Townhall.Cli.Tests.Harness;
+
+namespace Townhall.Cli.Tests.Completion;
+
+public sealed class CompletionTests
+{
+    [Theory]
+    [InlineData("stat", "status")]
+    [InlineData("backlog ", "add,list,claim,assign-all,remove")]
+    [InlineData("kill s", "scout")]
+    [InlineData("kill ", "scout,ranger")]
+    [InlineData("assign ", "scout,ranger")]
+    [InlineData("events --agent r", "ranger")]
+    [InlineData("backlog claim x ", "scout,ranger")]
+    [InlineData("cancel ", Documents.TaskId)]
+    [InlineData("task sh", "show")]
+    [InlineData("status --ta", "--tasks")]
+    [InlineData("status --js", "--json")]
+    [InlineData("completion f", "fish")]
+    [InlineData("nonsense ", "")]
+    public async Task It_offers_what_may_stand_there(string line, string expected)
+    {
+        await using var town = await FakeTown.StartAsync(static app =>
+        {
+            app.MapGet("/v1/agents", static () => FakeTown.Json(Documents.Agents(Documents.Agent("scout", "sh"), Documents.Agent("ranger", "sh"))));
+            app.MapGet("/v1/tasks", static () => FakeTown.Json(
+                $$"""{"tasks":[{"task_id":"{{Documents.TaskId}}","description":"x"}],"count":1,"next_cursor":null}"""));
+        });
+        var terminal = new TestTerminal();
+        Assert.Equal(0, await terminal.RunAsync(["complete", "--url", town.Address, "--", .. line.Split(' ')]));
+        Assert.Equal(expected, string.Join(',', terminal.Out.Split('\n', StringSplitOptions.RemoveEmptyEntries)));
+    }
+
+    [Fact]
+    public async Task Without_a_town_commands_are_completed_and_names_are_not()
+    {
+        var terminal = new TestTerminal();
+        Assert.Equal(0, await terminal.RunAsync("complete", "--url", "http://127.0.0.1:1", "--", "kill", ""));
+        Assert.Empty(terminal.Out + terminal.Error);
+    }
+
+    [Theory]
+    [InlineData("bash", "bash", "-n")]
+    [InlineData("zsh", "zsh", "-n")]
+    [InlineData("fish", "fish", "-n")]
+    public async Task Scripts_are_what_their_shell_reads(string shell, string program, string check)
+    {
+        var terminal = new TestTerminal();
+        Assert.Equal(0, await terminal.RunAsync("completion", shell));
+        Assert.Contains("tt complete -- ", terminal.Out, StringComparison.Ordinal);
+        if (!File.Exists($"/bin/{program}") && !File.Exists($"/usr/bin/{program}"))
+        {
+            Assert.NotEqual("bash", shell);     // the one shell that is everywhere
+            return;
+        }
+
+        using var folder = new TemporaryFolder();
+        var (exitCode, printed) = await folder.RunAsync(program, "", new Dictionary<string, string>(), check, folder.Write("tt.sh", terminal.Out));
+        Assert.Equal((0, ""), (exitCode, printed));
+    }
+}
