@@ -11,6 +11,7 @@ namespace Townhall.Cli.Status;
 /// <summary>The town's own document, with the tasks that have not ended where they were asked for.</summary>
 internal sealed record DetailedStatus(
     string Name, string Root, string? RedisUrl, long AgentCount, TownAgent[] Agents, TaskCounts Tasks, int Workers,
+    HeldSnapshot? OldestSnapshot,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] TaskSummary[]? OpenTasks);
 
 /// <summary><c>tt status</c>: the whole town on one screen.</summary>
@@ -33,7 +34,8 @@ internal static class StatusCommand
                 new TaskQuery { States = ["running", "waiting", "assigned", "pending"], Limit = OpenTasksShown }, cancellationToken)
             : null;
         return new DetailedStatus(
-            status.Name, status.Root, status.RedisUrl, status.AgentCount, status.Agents, status.Tasks, status.Workers, open?.Tasks);
+            status.Name, status.Root, status.RedisUrl, status.AgentCount, status.Agents, status.Tasks, status.Workers,
+            status.OldestSnapshot, open?.Tasks);
     }
 
     private static void Show(Invocation invocation, DetailedStatus status)
@@ -44,6 +46,12 @@ internal static class StatusCommand
         console.MarkupLine(status.Workers == 0
             ? "[grey]workers 0[/]"
             : $"[grey]workers[/] {Looks.Number(status.Workers)}");
+        if (status.OldestSnapshot is { Alarm: true } held)
+        {
+            console.MarkupLine(
+                $"[yellow]![/] a snapshot of the database is held for {Looks.Seconds(held.AgeSecs * 1000)} by {Looks.Text(held.Application)} ({Looks.Text(held.Role)})");
+        }
+
         console.WriteLine();
         console.Write(AgentTable.Of(status.Agents));
         if (status.AgentCount > status.Agents.Length)

@@ -5,9 +5,13 @@ public sealed record TaskCounts(
 
 public sealed record TownInfo(string Name, string Root, string RedisUrl);
 
+/// <summary>A snapshot of the town's database that keeps dead rows; <c>Alarm</c> when it is held longer than the town's limit.</summary>
+public sealed record HeldSnapshot(double AgeSecs, DateTime Since, string Role, string Application, string State, bool Alarm);
+
 /// <param name="Agents">The first of them.</param>
 public sealed record TownStatus(
-    string Name, string Root, long AgentCount, TownAgent[] Agents, TaskCounts Tasks, int Workers, string? RedisUrl = null);
+    string Name, string Root, long AgentCount, TownAgent[] Agents, TaskCounts Tasks, int Workers, string? RedisUrl = null,
+    HeldSnapshot? OldestSnapshot = null);
 
 public sealed record WorkerCounts(int Active, int Draining);
 

@@ -24,6 +24,8 @@ internal sealed class TestTerminal
     /// <summary>Ends when whoever reads the answers goes.</summary>
     public CancellationToken ReaderLeft { get; init; }
 
+    public TimeProvider Clock { get; init; } = TimeProvider.System;
+
     public string Folder { get; set; } = Path.GetTempPath();
 
     public string Out => Encoding.UTF8.GetString(_out.ToArray());
@@ -33,7 +35,7 @@ internal sealed class TestTerminal
     public World World() =>
         new(
             new StringReader(Input), _out, TextWriter.Synchronized(_error), IsTerminal, IsTerminal, () => Size,
-            () => Keys.TryDequeue(out var key) ? key : null, name => Environment.GetValueOrDefault(name), Folder, TimeProvider.System, ReaderLeft);
+            () => Keys.TryDequeue(out var key) ? key : null, name => Environment.GetValueOrDefault(name), Folder, Clock, ReaderLeft);
 
     public Task<int> RunAsync(CancellationToken cancellationToken, params string[] arguments) =>
         CommandTree.RunAsync(arguments, World(), cancellationToken);
