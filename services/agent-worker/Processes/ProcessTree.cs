@@ -118,17 +118,26 @@ internal sealed class ProcessTree(ChildProcess main, TreeShape shape, string tas
         }
     }
 
-    /// <summary>Stops every member of a tree that another process started, or lets it go on.</summary>
-    public static void Hold(int main, TreeShape shape, string taskMark, string attemptMark, bool frozen)
+    /// <summary>Stops every member of trees that another process started, or lets them go on. All of them by the same looks at
+    /// the process table: one by one, the last of many would be late.</summary>
+    public static void Hold(IReadOnlyCollection<(int Main, TreeShape Shape, string TaskMark, string AttemptMark)> trees, bool frozen)
     {
         HashSet<int> known = [];
         for (var pass = 0; pass < Passes; pass++)
         {
             var table = ProcessTable.Read();
-            HashSet<int> members = table.IsAlive(main) ? [main] : [];
-            if (shape == TreeShape.Loose)
+            HashSet<int> members = [];
+            foreach (var (main, shape, taskMark, attemptMark) in trees)
             {
-                members.UnionWith(LooseMembers(table, main, taskMark, attemptMark));
+                if (table.IsAlive(main))
+                {
+                    members.Add(main);
+                }
+
+                if (shape == TreeShape.Loose)
+                {
+                    members.UnionWith(LooseMembers(table, main, taskMark, attemptMark));
+                }
             }
 
             members.UnionWith(table.Descendants([.. members]));

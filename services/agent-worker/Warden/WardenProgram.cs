@@ -33,19 +33,19 @@ internal static class WardenProgram
 
                 var lines = (rest + Encoding.UTF8.GetString(buffer.AsSpan(0, Math.Max(0, length)))).Split('\n');
                 rest = lines[^1];
+                List<Guarded> thawed = [];
                 foreach (var told in lines[..^1].Select(Guarded.Read).OfType<Guarded>())
                 {
-                    Take(told, trees, frozen);
+                    if (Take(told, trees, frozen))
+                    {
+                        thawed.Add(told);
+                    }
                 }
+
+                Hold(thawed, frozen: false);
             }
 
-            foreach (var (key, tree) in trees)
-            {
-                if (tree.FenceMs <= Libc.UptimeMs() && frozen.Add(key))
-                {
-                    ProcessTree.Hold(tree.Main, tree.Shape, tree.Task, tree.Attempt, frozen: true);
-                }
-            }
+            Hold([.. trees.Where(tree => tree.Value.FenceMs <= Libc.UptimeMs() && frozen.Add(tree.Key)).Select(static tree => tree.Value)], frozen: true);
         }
 
         foreach (var tree in trees.Values.Where(static tree => tree.Shape == TreeShape.Loose))
@@ -56,21 +56,26 @@ internal static class WardenProgram
         return Lifetime.ExitCodes.Done;
     }
 
-    private static void Take(Guarded told, Dictionary<(string, string), Guarded> trees, HashSet<(string, string)> frozen)
+    /// <returns>Whether the tree may go on: what we froze we let go on; what the worker froze, it does.</returns>
+    private static bool Take(Guarded told, Dictionary<(string, string), Guarded> trees, HashSet<(string, string)> frozen)
     {
         var key = (told.Task, told.Attempt);
         if (told.Main == 0)
         {
             trees.Remove(key);
             frozen.Remove(key);
-            return;
+            return false;
         }
 
         trees[key] = told;
-        // What we froze we let go on; what the worker froze, it does.
-        if (told.FenceMs > Libc.UptimeMs() && frozen.Remove(key) && !told.Paused)
+        return told.FenceMs > Libc.UptimeMs() && frozen.Remove(key) && !told.Paused;
+    }
+
+    private static void Hold(List<Guarded> trees, bool frozen)
+    {
+        if (trees.Count > 0)
         {
-            ProcessTree.Hold(told.Main, told.Shape, told.Task, told.Attempt, frozen: false);
+            ProcessTree.Hold([.. trees.Select(static tree => (tree.Main, tree.Shape, tree.Task, tree.Attempt))], frozen);
         }
     }
 
