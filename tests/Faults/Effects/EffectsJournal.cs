@@ -33,6 +33,9 @@ public sealed class EffectsJournal : IDisposable
     /// <summary>The command line of a fake agent.</summary>
     public string CommandLine => $"sh {Script} {JournalFile}";
 
+    /// <summary>Lets go what waits for it.</summary>
+    public void OpenGate() => File.WriteAllText(Path.Combine(_folder, "gate"), "");
+
     private string Script { get; }
 
     private string JournalFile { get; }

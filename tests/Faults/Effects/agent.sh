@@ -13,8 +13,8 @@ case $mode in
   sleep) sleep "$argument" ;;
   # A mark every 100 ms, or every STEP seconds: shows when this attempt made progress, and when it was frozen.
   tick) n=0; while [ "$n" -lt "$argument" ]; do sleep "${step:-0.1}"; mark tick; n=$((n + 1)); done ;;
-  # The same, and a second attempt is short.
-  again) [ "$TOWNHALL_ATTEMPT" -eq 1 ] || argument=2; n=0; while [ "$n" -lt "$argument" ]; do sleep "$step"; mark tick; n=$((n + 1)); done ;;
+  # The same, counted from when there is a file named gate; a second attempt is short.
+  again) [ "$TOWNHALL_ATTEMPT" -eq 1 ] || argument=2; while [ ! -e "${journal%/*}/gate" ]; do sleep "$step"; mark tick; done; n=0; while [ "$n" -lt "$argument" ]; do sleep "$step"; mark tick; n=$((n + 1)); done ;;
   # Only the first attempt takes long.
   first) [ "$TOWNHALL_ATTEMPT" -gt 1 ] || sleep "$argument" ;;
   crash) kill -SEGV $$ ;;

@@ -37,7 +37,7 @@ public static class Matrix
         new(34, "slow network to Postgres and Redis: +5, +50, +500 ms, 256 kbit/s, 5 to 40 % of packets lost", Networks.Slow, Times: 20, Short: false, BoundSecs: 120),
         new(35, "workers, dispatcher, townhall and Postgres parted, also one way", Networks.Parted, Times: 20, Short: true),
         new(36, "the clock of one process two hours off, or jumping an hour", Networks.WrongClock, Times: 12, Short: false),
-        new(37, "a worker with two dozen leases frozen for three leases and resumed", Frozen.Worker, Times: 27, Short: true, BoundSecs: 90),
+        new(37, "a worker with a dozen leases frozen for up to three leases and resumed", Frozen.Worker, Times: 44, Short: true, BoundSecs: 120),
         new(38, "each agent rung for up to five times", RedisContent.RungFiveTimes, Times: 20, Short: true, BoundSecs: 120),
         new(39, "poison tasks: crashes, floods, spins, memory, and one that loses its workers", Poison.Tasks, Times: 20, Short: false, BoundSecs: 180),
         new(40, "poison rows: agents that no caller could make", Poison.Rows, Times: 20, Short: true),
