@@ -17,7 +17,7 @@ public sealed class Checker(TownUnderTest town, FaultRun run)
         var wrong = new List<string>();
         try
         {
-            await town.QuietAsync(Deadline.Of(stuckAfter));
+            await town.QuietAsync(Deadline.Of(stuckAfter * Math.Min(5, ProcessTable.Stretch())));
         }
         catch (EventuallyException late)
         {
