@@ -8,6 +8,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 using OpenTelemetry;
+using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Health;
 using Townhall.ServiceDefaults.Problems;
 using Townhall.ServiceDefaults.Redis;
@@ -91,12 +92,12 @@ public static class Extensions
     /// <summary><c>/internal/live</c> and <c>/internal/ready</c> for platform probes; the edge does not route them.</summary>
     public static void MapDefaultEndpoints(this WebApplication app)
     {
-        app.MapGet("/internal/live", static () => TypedResults.Text("live"));
+        app.MapGet("/internal/live", static () => TypedResults.Text("live")).AllowAnonymous();
         app.MapGet("/internal/ready", static async (HttpContext context, CancellationToken cancellationToken) =>
             context.RequestServices.GetService<DatabaseReadiness>() is { } database && !await database.IsReadyAsync(cancellationToken)
                 ? CommonRefusals.Unavailable
                 : context.RequestServices.GetServices<IStanding>().Select(static one => one.Refusal).FirstOrDefault(static one => one is not null)
-                    ?? (IResult)TypedResults.Text("ready"));
+                    ?? (IResult)TypedResults.Text("ready")).AllowAnonymous();
     }
 
     /// <summary>Runs a service whose settings may be wrong: then every mistake is said and the exit code is 78.</summary>
@@ -105,6 +106,7 @@ public static class Extensions
         try
         {
             await using var app = build();
+            RoutePolicies.Check(app);
             // Asked for before the run: the host takes its services with it.
             var footing = app.Services.GetService<Footing>();
             await app.RunAsync();

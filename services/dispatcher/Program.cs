@@ -37,6 +37,8 @@ return await Extensions.RunServiceAsync("dispatcher", () =>
     app.UseProblemDocuments();
     app.UseRouting();
     app.UseRequestDeadline();
+    app.UseAuthentication();
+    app.UseAuthorization();
     app.MapDefaultEndpoints();
     app.MapWorkers();
     app.MapLeases();

@@ -1,5 +1,6 @@
 using Townhall.Notifier.Events;
 using Townhall.Notifier.Tail;
+using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Guards;
 using Townhall.ServiceDefaults.Problems;
 
@@ -7,6 +8,7 @@ return await Extensions.RunServiceAsync("notifier", () =>
 {
     var builder = WebApplication.CreateSlimBuilder(args);
     var town = builder.AddServiceDefaults();
+    builder.AddTownAuthentication(town);
     builder.AddTownDatabase(connectionsMost: 12);
     builder.AddTownRedis();
     builder.AddLedgerTail();
@@ -14,8 +16,10 @@ return await Extensions.RunServiceAsync("notifier", () =>
 
     var app = builder.Build();
     app.UseProblemDocuments();
+    app.UseRouting();
     app.UseLocalGuard(town);
     app.UseRequestDeadline();
+    app.UseTownAuthentication();
     app.MapDefaultEndpoints();
     app.MapEvents();
     app.ListenToLedger();

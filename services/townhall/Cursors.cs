@@ -29,10 +29,3 @@ internal static class Cursors
         return true;
     }
 }
-
-/// <summary>Who is calling, as ledger entries name them.</summary>
-internal static class Callers
-{
-    /// <summary>The one principal of a town without authentication.</summary>
-    public const string Local = "local";
-}

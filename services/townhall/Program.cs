@@ -10,6 +10,7 @@ using Townhall.Api.Recovery;
 using Townhall.Api.Steering;
 using Townhall.Api.Tasks;
 using Townhall.Api.Town;
+using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Guards;
 using Townhall.ServiceDefaults.Problems;
 
@@ -17,6 +18,7 @@ return await Extensions.RunServiceAsync("townhall", () =>
 {
     var builder = WebApplication.CreateSlimBuilder(args);
     var town = builder.AddServiceDefaults();
+    builder.AddTownAuthentication(town);
     builder.AddTownDatabase(connectionsMost: 16);
     builder.AddTownRedis();
     builder.Services.ConfigureHttpJsonOptions(static json => TownhallJson.Configure(json.SerializerOptions));
@@ -38,6 +40,7 @@ return await Extensions.RunServiceAsync("townhall", () =>
     app.UseRouting();
     app.UseLocalGuard(town);
     app.UseRequestDeadline();
+    app.UseTownAuthentication();
     app.UseRateLimiter();
     app.UseIdempotencyKeys();
     app.MapDefaultEndpoints();

@@ -9,6 +9,7 @@ using Townhall.Api.Recovery;
 using Townhall.Api.Steering;
 using Townhall.Api.Tasks;
 using Townhall.Contracts.Ids;
+using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Redis;
 using Townhall.ServiceDefaults.Settings;
 using Townhall.Testing;
@@ -18,6 +19,9 @@ namespace Townhall.Api.Tests;
 /// <summary>The service's own parts over a test's database, without a listener. Redis is away, which changes nothing here.</summary>
 internal sealed class Parts(TestDatabase database) : IServiceProvider
 {
+    /// <summary>Who calls, where a test calls a handler itself.</summary>
+    public static Caller Somebody { get; } = new("local", ScopeSet.Admin, "any");
+
     public TownSettings Town { get; } = new() { Name = database.Town, Root = "/", IdleTimeout = TimeSpan.FromMinutes(5) };
 
     public AgentStore Agents => new(database.App, Town);

@@ -18,7 +18,7 @@ internal static class ControlEndpoints
     {
         // Before the host starts: it must hear the doorbell from the beginning.
         app.Services.GetRequiredService<ControlBell>();
-        app.MapGroup("/worker").AddEndpointFilter<WorkerFilter>().MapPost("/directives", Directives).LongRunning();
+        app.MapGroup("/worker").RequireAuthorization(WorkerAuthentication.Session).MapPost("/directives", Directives).LongRunning();
     }
 
     internal static async Task<Results<Ok<DirectivesReply>, Refusal>> Directives(
@@ -30,7 +30,7 @@ internal static class ControlEndpoints
             return Problems.Invalid($"paused and steered must hold at most {BatchMost} entries each.");
         }
 
-        var worker = WorkerFilter.Of(context).Id;
+        var worker = context.Worker().Id;
         if (request.Steered is { Length: > 0 } taken)
         {
             await control.TakenAsync(worker, taken, cancellationToken);

@@ -28,7 +28,7 @@ internal static class LeaseEndpoints
     {
         // Before the host starts: it must hear the doorbell from the beginning.
         app.Services.GetRequiredService<LeasePump>().Listen();
-        var worker = app.MapGroup("/worker").AddEndpointFilter<WorkerFilter>();
+        var worker = app.MapGroup("/worker").RequireAuthorization(WorkerAuthentication.Session);
         worker.MapPost("/lease", Lease).LongRunning();
         worker.MapPost("/renew", Renew);
     }
@@ -48,7 +48,7 @@ internal static class LeaseEndpoints
         }
 
         var leases = await pump.WaitAsync(
-            WorkerFilter.Of(context), request.RequestId, request.Max, Bounded(request.WaitMs, town), cancellationToken);
+            context.Worker(), request.RequestId, request.Max, Bounded(request.WaitMs, town), cancellationToken);
         return TypedResults.Ok(new LeaseReply(leases, Draining: false));
     }
 
@@ -57,7 +57,7 @@ internal static class LeaseEndpoints
         request.Leases is not { Length: <= BatchMost }
             ? Problems.Invalid($"leases must hold at most {BatchMost} entries.")
             : TypedResults.Ok(new RenewReply(
-                request.Leases.Length == 0 ? [] : await leases.RenewAsync(WorkerFilter.Of(context).Id, request.Leases, cancellationToken)));
+                request.Leases.Length == 0 ? [] : await leases.RenewAsync(context.Worker().Id, request.Leases, cancellationToken)));
 
     /// <summary>A third of a lease at most: an open call is also how a worker shows that it lives.</summary>
     internal static TimeSpan Bounded(int waitMs, TownSettings town) => TimeSpan.FromMilliseconds(

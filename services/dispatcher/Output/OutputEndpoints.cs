@@ -16,8 +16,8 @@ internal static class OutputEndpoints
 
     public static void MapOutput(this IEndpointRouteBuilder routes)
     {
-        routes.MapPost("/worker/output", Append).AddEndpointFilter<LateWorkerFilter>();
-        routes.MapPut("/worker/blobs/{sha256}", PutBlob).AddEndpointFilter<LateWorkerFilter>();
+        routes.MapPost("/worker/output", Append).RequireAuthorization(WorkerAuthentication.LateSession);
+        routes.MapPut("/worker/blobs/{sha256}", PutBlob).RequireAuthorization(WorkerAuthentication.LateSession);
     }
 
     internal static async Task<Results<Ok<OutputReply>, Refusal>> Append(
@@ -30,7 +30,7 @@ internal static class OutputEndpoints
             return Problems.Invalid($"chunks must hold 1 to {ChunksMost} entries of at most {TaskLimits.BlobBytes} bytes each.");
         }
 
-        var worker = WorkerFilter.Of(context).Id;
+        var worker = context.Worker().Id;
         var verdicts = new OutputVerdict[request.Chunks.Length];
         for (var i = 0; i < verdicts.Length; i++)
         {

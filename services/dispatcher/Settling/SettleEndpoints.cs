@@ -18,7 +18,7 @@ internal static class SettleEndpoints
     }
 
     public static void MapSettling(this IEndpointRouteBuilder routes) =>
-        routes.MapPost("/worker/settle", Settle).AddEndpointFilter<LateWorkerFilter>();
+        routes.MapPost("/worker/settle", Settle).RequireAuthorization(WorkerAuthentication.LateSession);
 
     internal static async Task<Results<Ok<SettleReply>, Refusal>> Settle(
         HttpContext context, SettleRequest request, SettleBatcher batcher, CancellationToken cancellationToken)
@@ -28,7 +28,7 @@ internal static class SettleEndpoints
             return Problems.Invalid(fault);
         }
 
-        var worker = WorkerFilter.Of(context).Id;
+        var worker = context.Worker().Id;
         var settled = await batcher.SettleAsync(
             Array.ConvertAll(request.Results, result => new Ending(worker, result)), cancellationToken);
         var verdicts = new SettleVerdict[settled.Length];

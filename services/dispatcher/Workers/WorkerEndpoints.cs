@@ -3,6 +3,7 @@ using Townhall.Contracts.Ids;
 using Townhall.Contracts.Tasks;
 using Townhall.Contracts.Workers;
 using Townhall.Dispatcher.Duties;
+using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Problems;
 using Townhall.ServiceDefaults.Settings;
 
@@ -10,25 +11,22 @@ namespace Townhall.Dispatcher.Workers;
 
 internal static class WorkerEndpoints
 {
-    public static void AddWorkers(this WebApplicationBuilder builder) => builder.Services
-        .AddSingleton(new WorkerKey(builder.Configuration)).AddSingleton<WorkerStore>().AddSingleton<WorkerTokens>();
+    public static void AddWorkers(this WebApplicationBuilder builder)
+    {
+        builder.Services.AddSingleton(new WorkerKey(builder.Configuration)).AddSingleton<WorkerStore>().AddSingleton<WorkerTokens>();
+        builder.AddWorkerAuthentication();
+    }
 
     public static void MapWorkers(this IEndpointRouteBuilder routes)
     {
-        routes.MapPost("/worker/register", Register);
-        routes.MapPost("/worker/drain", Drain).AddEndpointFilter<WorkerFilter>();
+        routes.MapPost("/worker/register", Register).RequireAuthorization(Scopes.Worker);
+        routes.MapPost("/worker/drain", Drain).RequireAuthorization(WorkerAuthentication.Session);
     }
 
     internal static async Task<Results<Ok<RegisterReply>, Refusal>> Register(
-        HttpContext context, RegisterRequest worker, WorkerKey key, WorkerStore workers, TownSettings town, SequencerBell sequencer,
+        RegisterRequest worker, WorkerStore workers, TownSettings town, SequencerBell sequencer,
         CancellationToken cancellationToken)
     {
-        if (!key.Matches(WorkerTokens.Bearer(context.Request)))
-        {
-            context.Response.Headers.WWWAuthenticate = "Bearer";
-            return Problems.BadKey;
-        }
-
         if (Fault(worker) is { } fault)
         {
             return Problems.Invalid(fault);
@@ -53,7 +51,7 @@ internal static class WorkerEndpoints
             return Problems.Invalid("reason must be idle or stopping.");
         }
 
-        var reply = await workers.DrainAsync(WorkerFilter.Of(context), request.Reason == "stopping", cancellationToken);
+        var reply = await workers.DrainAsync(context.Worker(), request.Reason == "stopping", cancellationToken);
         sequencer.Ring();
         return TypedResults.Ok(reply);
     }

@@ -93,35 +93,3 @@ internal sealed class WorkerTokens(WorkerStore workers, TimeProvider clock)
         public long TouchedAt;
     }
 }
-
-/// <summary>Puts the proven worker at an endpoint's side, or refuses with 401.</summary>
-internal sealed class WorkerFilter(WorkerTokens tokens) : IEndpointFilter
-{
-    private static readonly object Key = new();
-
-    public ValueTask<object?> InvokeAsync(EndpointFilterInvocationContext context, EndpointFilterDelegate next) =>
-        InvokeAsync(tokens, lostToo: false, context, next);
-
-    internal static async ValueTask<object?> InvokeAsync(
-        WorkerTokens tokens, bool lostToo, EndpointFilterInvocationContext context, EndpointFilterDelegate next)
-    {
-        if (await tokens.ProveAsync(context.HttpContext, lostToo) is not { } worker)
-        {
-            context.HttpContext.Response.Headers.WWWAuthenticate = "Bearer";
-            return Problems.UnknownWorker;
-        }
-
-        context.HttpContext.Items[Key] = worker;
-        return await next(context);
-    }
-
-    public static KnownWorker Of(HttpContext context) =>
-        context.Items[Key] as KnownWorker ?? throw new InvalidOperationException("This endpoint lacks the worker filter.");
-}
-
-/// <summary>The same where work that is done is handed in: a worker that was silent for too long is heard, too, and its lease decides.</summary>
-internal sealed class LateWorkerFilter(WorkerTokens tokens) : IEndpointFilter
-{
-    public ValueTask<object?> InvokeAsync(EndpointFilterInvocationContext context, EndpointFilterDelegate next) =>
-        WorkerFilter.InvokeAsync(tokens, lostToo: true, context, next);
-}

@@ -1,3 +1,4 @@
+using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Problems;
 using Yarp.ReverseProxy.Forwarder;
 
@@ -59,7 +60,7 @@ internal static class TownProxy
                 context.Response.Clear();
                 await refusal.ExecuteAsync(context);
             }
-        }));
+        })).WithMetadata(new DecidedBehindAttribute());
     }
 
     private static Refusal Answer(IForwarderErrorFeature failure, string service) => failure switch

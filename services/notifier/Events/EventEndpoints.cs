@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http.Features;
 using Townhall.Notifier.Tail;
+using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Problems;
 
 namespace Townhall.Notifier.Events;
@@ -11,7 +12,8 @@ internal static partial class EventEndpoints
 
     public static void AddEvents(this IHostApplicationBuilder builder) => builder.Services.AddSingleton<EventPages>();
 
-    public static void MapEvents(this IEndpointRouteBuilder routes) => routes.MapGet("/events", Follow).LongRunning();
+    public static void MapEvents(this IEndpointRouteBuilder routes) => routes.MapGet("/events", Follow)
+        .RequireAuthorization(Scopes.TownRead).LongRunning();
 
     internal static async Task<IResult> Follow(
         HttpContext context, EventRing ring, EventPages pages, LedgerTail tail, IHostApplicationLifetime host, TimeProvider clock,

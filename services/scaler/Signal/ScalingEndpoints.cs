@@ -13,7 +13,7 @@ internal static class ScalingEndpoints
         builder.Services.AddSingleton<ScalingSignal>();
     }
 
-    public static void MapScaling(this IEndpointRouteBuilder routes) => routes.MapGet("/api/scaling", GetScaling);
+    public static void MapScaling(this IEndpointRouteBuilder routes) => routes.MapGet("/api/scaling", GetScaling).AllowAnonymous();
 
     internal static async Task<IResult> GetScaling(
         HttpContext context, ScalingSignal signal, TownSettings town, CancellationToken cancellationToken)

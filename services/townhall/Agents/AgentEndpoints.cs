@@ -3,6 +3,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Townhall.Api.Idempotency;
 using Townhall.Contracts.Ids;
+using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Problems;
 
 namespace Townhall.Api.Agents;
@@ -17,12 +18,12 @@ internal static class AgentEndpoints
     public static void MapAgents(this IEndpointRouteBuilder routes)
     {
         var agents = routes.MapGroup("/v1/agents").WithTags("Agents");
-        agents.MapPost("", SpawnAgent).TakesIdempotencyKey();
-        agents.MapGet("", ListAgents);
+        agents.MapPost("", SpawnAgent).RequireAuthorization(Scopes.AgentManage).TakesIdempotencyKey();
+        agents.MapGet("", ListAgents).RequireAuthorization(Scopes.TownRead);
     }
 
     internal static async Task<Results<Created<SpawnedAgent>, KeyedAnswer, Refusal>> SpawnAgent(
-        NewAgent agent, IdempotencyKey? key, AgentStore agents, KeyStore keys, CancellationToken cancellationToken)
+        NewAgent agent, IdempotencyKey? key, Caller caller, AgentStore agents, KeyStore keys, CancellationToken cancellationToken)
     {
         if (agent.Fault() is { } fault)
         {
@@ -34,14 +35,14 @@ internal static class AgentEndpoints
         var made = new SpawnedAgent(id.Value, agent.Name!, cli, agent.RoleId, agent.Nickname, agent.ParentAgentId, "Starting");
         if (key is null)
         {
-            return await agents.TrySpawnAsync(id, agent, cli, Callers.Local, cancellationToken)
+            return await agents.TrySpawnAsync(id, agent, cli, caller.Name, cancellationToken)
                 ? TypedResults.Created($"/v1/agents/{id}", made)
                 : Problems.NameTaken(agent.Name!);
         }
 
         var outcome = await keys.OnceAsync(
-            Callers.Local, key, id.Value, StatusCodes.Status201Created,
-            async (connection, stop) => await agents.TrySpawnAsync(connection, id, agent, cli, Callers.Local, stop)
+            caller.Name, key, id.Value, StatusCodes.Status201Created,
+            async (connection, stop) => await agents.TrySpawnAsync(connection, id, agent, cli, caller.Name, stop)
                 ? JsonSerializer.Serialize(made, TownhallJson.Default.SpawnedAgent)
                 : null,
             cancellationToken);

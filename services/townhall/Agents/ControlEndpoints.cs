@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Townhall.Contracts.Agents;
+using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Problems;
 using Townhall.ServiceDefaults.Redis;
 
@@ -12,14 +13,14 @@ internal static class ControlEndpoints
     public static void MapAgentControl(this IEndpointRouteBuilder routes)
     {
         var agents = routes.MapGroup("/v1/agents/{agent}").WithTags("Agents");
-        agents.MapGet("", GetAgent);
-        agents.MapPatch("", ChangeAgent);
-        agents.MapPost("/pause", Pause);
-        agents.MapPost("/interrupt", Pause);
-        agents.MapPost("/resume", Resume);
-        agents.MapPost("/kill", Kill);
-        agents.MapPost("/restart", Restart);
-        agents.MapPost("/close", Close);
+        agents.MapGet("", GetAgent).RequireAuthorization(Scopes.TownRead);
+        agents.MapPatch("", ChangeAgent).RequireAuthorization(Scopes.AgentManage);
+        agents.MapPost("/pause", Pause).RequireAuthorization(Scopes.AgentManage);
+        agents.MapPost("/interrupt", Pause).RequireAuthorization(Scopes.AgentManage);
+        agents.MapPost("/resume", Resume).RequireAuthorization(Scopes.AgentManage);
+        agents.MapPost("/kill", Kill).RequireAuthorization(Scopes.AgentManage);
+        agents.MapPost("/restart", Restart).RequireAuthorization(Scopes.AgentManage);
+        agents.MapPost("/close", Close).RequireAuthorization(Scopes.AgentManage);
     }
 
     internal static async Task<Results<Ok<AgentView>, Refusal>> GetAgent(
@@ -32,7 +33,7 @@ internal static class ControlEndpoints
     }
 
     internal static async Task<Results<Ok<AgentView>, Refusal>> ChangeAgent(
-        string agent, AgentChange change, AgentDirectory directory, AgentStore agents, ControlStore control, Doorbell doorbell,
+        string agent, AgentChange change, Caller caller, AgentDirectory directory, AgentStore agents, ControlStore control, Doorbell doorbell,
         CancellationToken cancellationToken)
     {
         if (change.Fault() is { } fault)
@@ -46,7 +47,7 @@ internal static class ControlEndpoints
             return refusal;
         }
 
-        await control.ChangeAsync(id, change, Callers.Local, cancellationToken);
+        await control.ChangeAsync(id, change, caller.Name, cancellationToken);
         // A higher limit may let something start.
         doorbell.Ring(Doorbell.Work, id.ToString());
         return await agents.FindAsync(id, cancellationToken) is { } view ? TypedResults.Ok(view) : Gone(agent, directory);
@@ -54,30 +55,30 @@ internal static class ControlEndpoints
 
     /// <summary>Nothing more starts. What runs goes on, or stands still with <c>freeze</c>; its timeouts count on.</summary>
     internal static Task<Results<Ok<ControlledAgent>, Refusal>> Pause(
-        string agent, AgentDirectory directory, ControlStore control, Doorbell doorbell, CancellationToken cancellationToken,
+        string agent, Caller caller, AgentDirectory directory, ControlStore control, Doorbell doorbell, CancellationToken cancellationToken,
         PauseRequest? request = null) =>
-        MoveAsync(agent, AgentEvent.Pause, request?.Freeze, directory, control, doorbell, cancellationToken);
+        MoveAsync(agent, AgentEvent.Pause, request?.Freeze, caller, directory, control, doorbell, cancellationToken);
 
     internal static Task<Results<Ok<ControlledAgent>, Refusal>> Resume(
-        string agent, AgentDirectory directory, ControlStore control, Doorbell doorbell, CancellationToken cancellationToken) =>
-        MoveAsync(agent, AgentEvent.Resume, null, directory, control, doorbell, cancellationToken);
+        string agent, Caller caller, AgentDirectory directory, ControlStore control, Doorbell doorbell, CancellationToken cancellationToken) =>
+        MoveAsync(agent, AgentEvent.Resume, null, caller, directory, control, doorbell, cancellationToken);
 
     /// <summary>What runs is ended without grace and given back; its tasks stay the agent's own until they are reclaimed or it is restarted.</summary>
     internal static Task<Results<Ok<ControlledAgent>, Refusal>> Kill(
-        string agent, AgentDirectory directory, ControlStore control, Doorbell doorbell, CancellationToken cancellationToken) =>
-        MoveAsync(agent, AgentEvent.Kill, null, directory, control, doorbell, cancellationToken);
+        string agent, Caller caller, AgentDirectory directory, ControlStore control, Doorbell doorbell, CancellationToken cancellationToken) =>
+        MoveAsync(agent, AgentEvent.Kill, null, caller, directory, control, doorbell, cancellationToken);
 
     internal static Task<Results<Ok<ControlledAgent>, Refusal>> Restart(
-        string agent, AgentDirectory directory, ControlStore control, Doorbell doorbell, CancellationToken cancellationToken) =>
-        MoveAsync(agent, AgentEvent.Restart, null, directory, control, doorbell, cancellationToken);
+        string agent, Caller caller, AgentDirectory directory, ControlStore control, Doorbell doorbell, CancellationToken cancellationToken) =>
+        MoveAsync(agent, AgentEvent.Restart, null, caller, directory, control, doorbell, cancellationToken);
 
     /// <summary>Nothing new is taken or started; when what runs has ended the agent is stopped.</summary>
     internal static Task<Results<Ok<ControlledAgent>, Refusal>> Close(
-        string agent, AgentDirectory directory, ControlStore control, Doorbell doorbell, CancellationToken cancellationToken) =>
-        MoveAsync(agent, AgentEvent.Close, null, directory, control, doorbell, cancellationToken);
+        string agent, Caller caller, AgentDirectory directory, ControlStore control, Doorbell doorbell, CancellationToken cancellationToken) =>
+        MoveAsync(agent, AgentEvent.Close, null, caller, directory, control, doorbell, cancellationToken);
 
     private static async Task<Results<Ok<ControlledAgent>, Refusal>> MoveAsync(
-        string reference, AgentEvent on, bool? freeze, AgentDirectory directory, ControlStore control, Doorbell doorbell,
+        string reference, AgentEvent on, bool? freeze, Caller caller, AgentDirectory directory, ControlStore control, Doorbell doorbell,
         CancellationToken cancellationToken)
     {
         var (id, refusal) = await directory.OneAsync(reference, cancellationToken);
@@ -86,7 +87,7 @@ internal static class ControlEndpoints
             return refusal;
         }
 
-        if (await control.MoveAsync(id, on, freeze, Callers.Local, cancellationToken) is not { } moved)
+        if (await control.MoveAsync(id, on, freeze, caller.Name, cancellationToken) is not { } moved)
         {
             return Gone(reference, directory);
         }

@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using Townhall.Api.Agents;
 using Townhall.Api.Tasks;
 using Townhall.Contracts.Ids;
+using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Problems;
 
 namespace Townhall.Api.Bulk;
@@ -23,13 +24,13 @@ internal static class BulkEndpoints
     public static void MapBulk(this IEndpointRouteBuilder routes)
     {
         var bulk = routes.MapGroup("/v1/tasks/bulk").WithTags("Tasks");
-        bulk.MapPost("", BeginBulk);
-        bulk.MapGet("/{id}", GetBulk);
+        bulk.MapPost("", BeginBulk).RequireAuthorization(Scopes.TownWrite);
+        bulk.MapGet("/{id}", GetBulk).RequireAuthorization(Scopes.TownRead);
     }
 
     /// <summary>200 with what a dry run froze; 202 when a token lets it run.</summary>
     internal static async Task<Results<Ok<BulkDraft>, Accepted<BulkView>, Refusal>> BeginBulk(
-        NewBulk bulk, BulkStore store, BulkRunner runner, TaskStore tasks, AgentDirectory agents, CancellationToken cancellationToken)
+        NewBulk bulk, Caller caller, BulkStore store, BulkRunner runner, TaskStore tasks, AgentDirectory agents, CancellationToken cancellationToken)
     {
         if (bulk.Fault() is { } fault)
         {
@@ -38,7 +39,7 @@ internal static class BulkEndpoints
 
         if (bulk.ConfirmToken is { } confirmed)
         {
-            if (await store.ConfirmAsync(Hash(confirmed), Callers.Local, cancellationToken) is not { } started)
+            if (await store.ConfirmAsync(Hash(confirmed), caller.Name, cancellationToken) is not { } started)
             {
                 return Problems.BulkTokenRefused();
             }
@@ -56,7 +57,7 @@ internal static class BulkEndpoints
 
         var id = TaskId.New().Value;
         var token = Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(TokenBytes));
-        var (count, expiresAt, oldest) = await store.FreezeAsync(id, bulk, agent, to, Hash(token), Callers.Local, cancellationToken);
+        var (count, expiresAt, oldest) = await store.FreezeAsync(id, bulk, agent, to, Hash(token), caller.Name, cancellationToken);
         return expiresAt is { } end
             ? TypedResults.Ok(new BulkDraft(id, count, await tasks.FindAsync(oldest, cancellationToken), token, end))
             : Problems.BulkTooLarge(NewBulk.TasksMost);

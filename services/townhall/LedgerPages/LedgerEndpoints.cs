@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using Npgsql;
 using Townhall.Ledger;
 using Townhall.Ledger.Checkpoints;
+using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Problems;
 using Townhall.ServiceDefaults.Settings;
 
@@ -29,9 +30,9 @@ internal static class LedgerEndpoints
 
     public static void MapLedgerPages(this IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/v1/ledger", ListEntries).WithTags("Ledger");
-        routes.MapGet("/v1/ledger/checkpoints", CheckpointEndpoints.ListCheckpoints).WithTags("Ledger");
-        routes.MapGet("/v1/ledger/keys", CheckpointEndpoints.ListKeys).WithTags("Ledger");
+        routes.MapGet("/v1/ledger", ListEntries).RequireAuthorization(Scopes.TownRead).WithTags("Ledger");
+        routes.MapGet("/v1/ledger/checkpoints", CheckpointEndpoints.ListCheckpoints).RequireAuthorization(Scopes.TownRead).WithTags("Ledger");
+        routes.MapGet("/v1/ledger/keys", CheckpointEndpoints.ListKeys).RequireAuthorization(Scopes.TownRead).WithTags("Ledger");
     }
 
     internal static async Task<Results<Ok<LedgerPageView>, Refusal>> ListEntries(

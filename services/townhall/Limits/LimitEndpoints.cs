@@ -3,6 +3,7 @@ using System.Text;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Townhall.Api.Text;
 using Townhall.Contracts.Tasks;
+using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Problems;
 
 namespace Townhall.Api.Limits;
@@ -18,14 +19,14 @@ internal static class LimitEndpoints
     public static void MapLimits(this IEndpointRouteBuilder routes)
     {
         var limits = routes.MapGroup("/v1/limits").WithTags("Limits");
-        limits.MapGet("", ListLimits);
-        limits.MapGet("/{key}", GetLimit);
-        limits.MapPut("/{key}", PutLimit);
-        limits.MapDelete("/{key}", DeleteLimit);
-        limits.MapGet("/{key}/holders", GetHolders);
+        limits.MapGet("", ListLimits).RequireAuthorization(Scopes.TownRead);
+        limits.MapGet("/{key}", GetLimit).RequireAuthorization(Scopes.TownRead);
+        limits.MapPut("/{key}", PutLimit).RequireAuthorization(Scopes.AgentManage);
+        limits.MapDelete("/{key}", DeleteLimit).RequireAuthorization(Scopes.AgentManage);
+        limits.MapGet("/{key}/holders", GetHolders).RequireAuthorization(Scopes.TownRead);
         var tenants = routes.MapGroup("/v1/tenants/{name}").WithTags("Limits");
-        tenants.MapGet("", GetTenant);
-        tenants.MapPut("", PutTenant);
+        tenants.MapGet("", GetTenant).RequireAuthorization(Scopes.TownRead);
+        tenants.MapPut("", PutTenant).RequireAuthorization(Scopes.AgentManage);
     }
 
     internal static async Task<Results<Ok<LimitListView>, Refusal>> ListLimits(
@@ -64,21 +65,22 @@ internal static class LimitEndpoints
 
     /// <summary>Replaces what the key allows. What runs is not touched; what is parked is let in within a second as far as there is room.</summary>
     internal static async Task<Results<Ok<LimitView>, Refusal>> PutLimit(
-        string key, NewLimit limit, LimitStore limits, CancellationToken cancellationToken)
+        string key, NewLimit limit, Caller caller, LimitStore limits, CancellationToken cancellationToken)
     {
         if ((Read(ref key) ?? limit.Fault(key)) is { } fault)
         {
             return fault;
         }
 
-        await limits.SetAsync(key, limit, Callers.Local, cancellationToken);
+        await limits.SetAsync(key, limit, caller.Name, cancellationToken);
         return await limits.FindAsync(key, cancellationToken) is { } now ? TypedResults.Ok(now) : Problems.LimitNotFound(key);
     }
 
     /// <summary>Takes the limit back: a concurrency key is one at a time again, a rate key and the town hold nothing back.</summary>
-    internal static async Task<Results<NoContent, Refusal>> DeleteLimit(string key, LimitStore limits, CancellationToken cancellationToken) =>
+    internal static async Task<Results<NoContent, Refusal>> DeleteLimit(
+        string key, Caller caller, LimitStore limits, CancellationToken cancellationToken) =>
         Read(ref key) is { } fault ? fault
-        : await limits.ForgetAsync(key, Callers.Local, cancellationToken) ? TypedResults.NoContent()
+        : await limits.ForgetAsync(key, caller.Name, cancellationToken) ? TypedResults.NoContent()
         : Problems.LimitNotFound(key);
 
     internal static async Task<Results<Ok<HoldersView>, Refusal>> GetHolders(string key, LimitStore limits, CancellationToken cancellationToken)
@@ -101,14 +103,14 @@ internal static class LimitEndpoints
         Read(ref name) is { } fault ? fault : TypedResults.Ok(await limits.TenantAsync(name, cancellationToken));
 
     internal static async Task<Results<Ok<TenantView>, Refusal>> PutTenant(
-        string name, NewShare share, LimitStore limits, CancellationToken cancellationToken)
+        string name, NewShare share, Caller caller, LimitStore limits, CancellationToken cancellationToken)
     {
         if ((Read(ref name) ?? (share.Weight is >= 1 and <= 100 ? null : Problems.Invalid("weight must be 1 to 100."))) is { } fault)
         {
             return fault;
         }
 
-        await limits.SetTenantAsync(name, share.Weight!.Value, Callers.Local, cancellationToken);
+        await limits.SetTenantAsync(name, share.Weight!.Value, caller.Name, cancellationToken);
         return TypedResults.Ok(await limits.TenantAsync(name, cancellationToken));
     }
 

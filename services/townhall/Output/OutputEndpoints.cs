@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Townhall.Contracts.Ids;
+using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Problems;
 
 namespace Townhall.Api.Output;
@@ -18,8 +19,8 @@ internal static class OutputEndpoints
     {
         // Made now: it must hear the doorbell from the start.
         app.Services.GetRequiredService<OutputBell>();
-        app.MapGet("/v1/tasks/{id}/output", GetOutput).WithTags("Tasks").LongRunning();
-        app.MapGet("/v1/blobs/{sha256}", GetBlob).WithTags("Blobs");
+        app.MapGet("/v1/tasks/{id}/output", GetOutput).RequireAuthorization(Scopes.TownRead).WithTags("Tasks").LongRunning();
+        app.MapGet("/v1/blobs/{sha256}", GetBlob).RequireAuthorization(Scopes.TownRead).WithTags("Blobs");
     }
 
     /// <summary>What the task printed: of the newest attempt, or of <c>attempt</c>; with <c>follow=true</c> until it has ended.</summary>

@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 using Townhall.Api.Agents;
 using Townhall.Contracts.Ids;
+using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Problems;
 using Townhall.ServiceDefaults.Redis;
 
@@ -17,23 +18,23 @@ internal static class RecoveryEndpoints
 
     public static void MapRecovery(this IEndpointRouteBuilder routes)
     {
-        routes.MapPost("/v1/recover", Recover).WithTags("Recovery");
-        routes.MapPost("/v1/reclaim", Reclaim).WithTags("Recovery");
-        routes.MapPost("/v1/reclaim/orphan-tasks", ReclaimOrphans).WithTags("Recovery");
-        routes.MapPost("/v1/agents/prune", Prune).WithTags("Recovery");
+        routes.MapPost("/v1/recover", Recover).RequireAuthorization(Scopes.AgentManage).WithTags("Recovery");
+        routes.MapPost("/v1/reclaim", Reclaim).RequireAuthorization(Scopes.AgentManage).WithTags("Recovery");
+        routes.MapPost("/v1/reclaim/orphan-tasks", ReclaimOrphans).RequireAuthorization(Scopes.AgentManage).WithTags("Recovery");
+        routes.MapPost("/v1/agents/prune", Prune).RequireAuthorization(Scopes.AgentManage).WithTags("Recovery");
     }
 
     internal static async Task<Ok<RecoveredView>> Recover(
-        RecoveryStore recovery, CancellationToken cancellationToken, [FromQuery(Name = "dry_run")] bool dryRun = false)
+        Caller caller, RecoveryStore recovery, CancellationToken cancellationToken, [FromQuery(Name = "dry_run")] bool dryRun = false)
     {
-        var agents = await recovery.RecoverAsync(dryRun, Callers.Local, cancellationToken);
+        var agents = await recovery.RecoverAsync(dryRun, caller.Name, cancellationToken);
         string[] recovered = [.. agents.Where(static agent => agent.Ended > 0).Select(static agent => agent.Agent)];
         return TypedResults.Ok(new RecoveredView(agents.Count, recovered.Length, recovered, agents.Sum(static agent => agent.Ended), dryRun));
     }
 
     /// <summary>Moves what stopped agents have not started. Without a destination it only counts.</summary>
     internal static async Task<Results<Ok<ReclaimedView>, Refusal>> Reclaim(
-        AgentDirectory directory, AgentStore agents, RecoveryStore recovery, Doorbell doorbell, CancellationToken cancellationToken,
+        Caller caller, AgentDirectory directory, AgentStore agents, RecoveryStore recovery, Doorbell doorbell, CancellationToken cancellationToken,
         ReclaimRequest? request = null, [FromQuery(Name = "dry_run")] bool dryRun = false)
     {
         var (to, from) = (request?.To, request?.From);
@@ -91,7 +92,7 @@ internal static class RecoveryEndpoints
             return TypedResults.Ok(Answer(found, Math.Min(found.Count, most), destination, found.Count > most, changed: false));
         }
 
-        var (moved, more) = await recovery.ReclaimAsync(source, target is null ? null : new AgentId(target.Id), Callers.Local, cancellationToken);
+        var (moved, more) = await recovery.ReclaimAsync(source, target is null ? null : new AgentId(target.Id), caller.Name, cancellationToken);
         if (target is not null && moved.Count > 0)
         {
             doorbell.Ring(Doorbell.Work, new AgentId(target.Id).ToString());
@@ -102,7 +103,7 @@ internal static class RecoveryEndpoints
 
     /// <summary>Lists, moves to the backlog or withdraws tasks whose agent has ended or is gone. <c>delete</c> withdraws, too: nothing that was accepted vanishes.</summary>
     internal static async Task<Results<Ok<OrphansView>, Refusal>> ReclaimOrphans(
-        RecoveryStore recovery, CancellationToken cancellationToken, OrphansRequest? request = null, [FromQuery(Name = "dry_run")] bool dryRun = false)
+        Caller caller, RecoveryStore recovery, CancellationToken cancellationToken, OrphansRequest? request = null, [FromQuery(Name = "dry_run")] bool dryRun = false)
     {
         var action = request?.Action ?? "list";
         if (action is not ("list" or "to_backlog" or "backlog" or "cancel" or "delete"))
@@ -119,16 +120,16 @@ internal static class RecoveryEndpoints
         }
 
         var (done, more) = withdraws
-            ? await recovery.CancelAsync(Callers.Local, cancellationToken)
-            : await recovery.ReclaimAsync(null, null, Callers.Local, cancellationToken);
+            ? await recovery.CancelAsync(caller.Name, cancellationToken)
+            : await recovery.ReclaimAsync(null, null, caller.Name, cancellationToken);
         return TypedResults.Ok(new OrphansView(action, done.Count, [.. done.Take(NamedMost)], more, false));
     }
 
     /// <summary>Removes agents that have ended, with <c>all</c> also cold ones; never one with a live task or a running attempt.</summary>
     internal static async Task<Ok<PrunedView>> Prune(
-        AgentDirectory directory, RecoveryStore recovery, CancellationToken cancellationToken, PruneRequest? request = null, [FromQuery(Name = "dry_run")] bool dryRun = false)
+        Caller caller, AgentDirectory directory, RecoveryStore recovery, CancellationToken cancellationToken, PruneRequest? request = null, [FromQuery(Name = "dry_run")] bool dryRun = false)
     {
-        var gone = await recovery.PruneAsync(request?.All ?? false, dryRun, Callers.Local, cancellationToken);
+        var gone = await recovery.PruneAsync(request?.All ?? false, dryRun, caller.Name, cancellationToken);
         if (!dryRun)
         {
             foreach (var (id, name) in gone)

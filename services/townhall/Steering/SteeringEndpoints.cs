@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using Townhall.Api.Text;
 using Townhall.Contracts.Ids;
 using Townhall.Contracts.Tasks;
+using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Problems;
 using Townhall.ServiceDefaults.Redis;
 
@@ -15,13 +16,13 @@ internal static class SteeringEndpoints
     public static void MapSteering(this IEndpointRouteBuilder routes)
     {
         var tasks = routes.MapGroup("/v1/tasks/{id}").WithTags("Tasks");
-        tasks.MapPost("/steer", SteerTask);
-        tasks.MapGet("/steering", ListSteering);
+        tasks.MapPost("/steer", SteerTask).RequireAuthorization(Scopes.TownWrite);
+        tasks.MapGet("/steering", ListSteering).RequireAuthorization(Scopes.TownRead);
     }
 
     /// <summary>202: noted. A running attempt reads it in its steering file; a later one in its prompt.</summary>
     internal static async Task<Results<Accepted<NotedSteering>, Refusal>> SteerTask(
-        string id, NewSteering note, SteeringStore steering, Doorbell doorbell, CancellationToken cancellationToken)
+        string id, NewSteering note, Caller caller, SteeringStore steering, Doorbell doorbell, CancellationToken cancellationToken)
     {
         if (PlainText.Fault("text", note.Text, TaskLimits.SteeringBytes, lines: true) is { } fault)
         {
@@ -33,7 +34,7 @@ internal static class SteeringEndpoints
             return Problems.BadTaskId();
         }
 
-        var noted = await steering.SteerAsync(new TaskId(parsed), note.Text!, Callers.Local, cancellationToken);
+        var noted = await steering.SteerAsync(new TaskId(parsed), note.Text!, caller.Name, cancellationToken);
         switch (noted)
         {
             case null:

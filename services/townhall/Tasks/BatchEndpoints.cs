@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.RateLimiting;
 using Townhall.Api.Idempotency;
+using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Problems;
 
 namespace Townhall.Api.Tasks;
@@ -31,11 +32,11 @@ internal static class BatchEndpoints
     }
 
     public static void MapBatches(this IEndpointRouteBuilder routes) =>
-        routes.MapPost("/v1/tasks/assign-batch", AssignBatch).WithTags("Tasks").TakesIdempotencyKey()
+        routes.MapPost("/v1/tasks/assign-batch", AssignBatch).RequireAuthorization(Scopes.TownWrite).WithTags("Tasks").TakesIdempotencyKey()
             .RequireRateLimiting(Lanes).WithMetadata(new RequestSizeLimitAttribute(NewBatch.BytesMost));
 
     internal static async Task<Results<Ok<BatchView>, KeyedAnswer, Refusal>> AssignBatch(
-        NewBatch batch, IdempotencyKey? key, BatchAssignment assignment, CancellationToken cancellationToken)
+        NewBatch batch, IdempotencyKey? key, Caller caller, BatchAssignment assignment, CancellationToken cancellationToken)
     {
         if (batch.Fault() is { } fault)
         {
@@ -44,10 +45,10 @@ internal static class BatchEndpoints
 
         if (key is null)
         {
-            return TypedResults.Ok(await assignment.AssignAsync(batch.Tasks!, Callers.Local, cancellationToken));
+            return TypedResults.Ok(await assignment.AssignAsync(batch.Tasks!, caller.Name, cancellationToken));
         }
 
-        return await assignment.AssignAsync(batch.Tasks!, key, Callers.Local, cancellationToken) switch
+        return await assignment.AssignAsync(batch.Tasks!, key, caller.Name, cancellationToken) switch
         {
             KeyOutcome.Answered(var status, var response, var replayed) => new KeyedAnswer(status, response, null, replayed),
             KeyOutcome.Reused => Problems.KeyReused(),

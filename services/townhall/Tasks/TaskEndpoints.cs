@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using Townhall.Api.Agents;
 using Townhall.Api.Idempotency;
 using Townhall.Contracts.Ids;
+using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Problems;
 using Townhall.ServiceDefaults.Redis;
 
@@ -19,14 +20,15 @@ internal static class TaskEndpoints
     public static void MapTasks(this IEndpointRouteBuilder routes)
     {
         var tasks = routes.MapGroup("/v1/tasks").WithTags("Tasks");
-        tasks.MapPost("/assign", AssignTask).TakesIdempotencyKey();
-        tasks.MapGet("/{id}", GetTask);
-        tasks.MapPost("/{id}/cancel", CancelTask);
-        tasks.MapPost("/{id}/retry", RetryTask);
+        tasks.MapPost("/assign", AssignTask).RequireAuthorization(Scopes.TownWrite).TakesIdempotencyKey();
+        tasks.MapGet("/{id}", GetTask).RequireAuthorization(Scopes.TownRead);
+        tasks.MapPost("/{id}/cancel", CancelTask).RequireAuthorization(Scopes.TownWrite);
+        tasks.MapPost("/{id}/retry", RetryTask).RequireAuthorization(Scopes.TownWrite);
     }
 
     internal static async Task<Results<Created<AssignedTask>, KeyedAnswer, Refusal>> AssignTask(
-        NewAssignment assignment, IdempotencyKey? key, AgentDirectory agents, Acceptance acceptance, CancellationToken cancellationToken)
+        NewAssignment assignment, IdempotencyKey? key, Caller caller, AgentDirectory agents, Acceptance acceptance,
+        CancellationToken cancellationToken)
     {
         if (assignment.Fault() is { } fault)
         {
@@ -44,7 +46,7 @@ internal static class TaskEndpoints
         var agent = found is AgentReference.One one ? one.Id : default;
         var made = new AssignedTask(TaskId.New().Value, agent.Value, reference);
         var response = key is null ? null : JsonSerializer.Serialize(made, TownhallJson.Default.AssignedTask);
-        var task = assignment.ToTask(new(made.TaskId), agent, Callers.Local, key, response);
+        var task = assignment.ToTask(new(made.TaskId), agent, caller.Name, key, response);
         var judged = await acceptance.AcceptAsync(task, cancellationToken);
         switch (judged.Outcome)
         {
@@ -69,7 +71,7 @@ internal static class TaskEndpoints
 
     /// <summary>200 when it is cancelled, 202 when it runs and its worker was told to end it.</summary>
     internal static async Task<Results<Ok<TaskView>, Accepted<TaskView>, Refusal>> CancelTask(
-        string id, TaskStore tasks, Doorbell doorbell, CancellationToken cancellationToken)
+        string id, Caller caller, TaskStore tasks, Doorbell doorbell, CancellationToken cancellationToken)
     {
         if (!Guid.TryParseExact(id, "D", out var parsed))
         {
@@ -77,7 +79,7 @@ internal static class TaskEndpoints
         }
 
         var task = new TaskId(parsed);
-        var state = await tasks.CancelAsync(task, Callers.Local, cancellationToken);
+        var state = await tasks.CancelAsync(task, caller.Name, cancellationToken);
         if (state is null)
         {
             return Problems.TaskNotFound(id);
@@ -96,7 +98,7 @@ internal static class TaskEndpoints
 
     /// <summary>201 with the new task. The ended one stays as it ended.</summary>
     internal static async Task<Results<Created<TaskView>, Refusal>> RetryTask(
-        string id, RetryRequest? request, TaskStore tasks, Doorbell doorbell, CancellationToken cancellationToken)
+        string id, RetryRequest? request, Caller caller, TaskStore tasks, Doorbell doorbell, CancellationToken cancellationToken)
     {
         if (!Guid.TryParseExact(id, "D", out var parsed))
         {
@@ -104,7 +106,7 @@ internal static class TaskEndpoints
         }
 
         var made = TaskId.New();
-        var verdict = await tasks.RetryAsync(new TaskId(parsed), made, request?.Force ?? false, Callers.Local, cancellationToken);
+        var verdict = await tasks.RetryAsync(new TaskId(parsed), made, request?.Force ?? false, caller.Name, cancellationToken);
         if (verdict != "retried")
         {
             return TaskRefusals.OfRetry(verdict, id);

@@ -2,6 +2,7 @@ using System.Reflection;
 using Microsoft.AspNetCore.Http.HttpResults;
 using StackExchange.Redis;
 using Townhall.Api.Agents;
+using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Health;
 using Townhall.ServiceDefaults.Redis;
 using Townhall.ServiceDefaults.Settings;
@@ -21,12 +22,12 @@ internal static class TownEndpoints
     public static void MapTown(this WebApplication app)
     {
         app.Services.GetRequiredService<Uptime>();
-        app.MapGet("/health", GetHealth).WithTags("Probes");
-        app.MapGet("/healthz", GetHealth).WithTags("Probes");
-        app.MapGet("/ready", GetReady).WithTags("Probes");
-        app.MapGet("/readyz", GetReady).WithTags("Probes");
-        app.MapGet("/v1/town", GetTown).WithTags("Town");
-        app.MapGet("/v1/status", GetStatus).WithTags("Town");
+        app.MapGet("/health", GetHealth).AllowAnonymous().WithTags("Probes");
+        app.MapGet("/healthz", GetHealth).AllowAnonymous().WithTags("Probes");
+        app.MapGet("/ready", GetReady).AllowAnonymous().WithTags("Probes");
+        app.MapGet("/readyz", GetReady).AllowAnonymous().WithTags("Probes");
+        app.MapGet("/v1/town", GetTown).RequireAuthorization(Scopes.TownRead).WithTags("Town");
+        app.MapGet("/v1/status", GetStatus).RequireAuthorization(Scopes.TownRead).WithTags("Town");
     }
 
     internal static Ok<HealthView> GetHealth(Uptime uptime, IHostApplicationLifetime host) => TypedResults.Ok(new HealthView(

@@ -14,17 +14,17 @@ public sealed class LimitTests(PostgresServer postgres) : IClassFixture<Postgres
         await using var database = await postgres.CreateDatabaseAsync(deadline);
         var limits = new Parts(database).Limits;
         Assert.Equal("404 limit_not_found", Code(await LimitEndpoints.GetLimit("api", limits, deadline)));
-        Assert.Equal("404 limit_not_found", Code(await LimitEndpoints.DeleteLimit("api", limits, deadline)));
+        Assert.Equal("404 limit_not_found", Code(await LimitEndpoints.DeleteLimit("api", Parts.Somebody, limits, deadline)));
 
-        var set = Value<LimitView>(await LimitEndpoints.PutLimit("api", new(MaxConcurrency: 3), limits, deadline));
+        var set = Value<LimitView>(await LimitEndpoints.PutLimit("api", new(MaxConcurrency: 3), Parts.Somebody, limits, deadline));
         Assert.Equal(new LimitView("api", 3, null, 1, true, 0, null, 0), set);
         await database.ExecuteAsync("UPDATE limit_key SET held = 2", deadline);
-        set = Value<LimitView>(await LimitEndpoints.PutLimit("api", new(MaxConcurrency: 1, RatePerMinute: 60, Burst: 5), limits, deadline));
+        set = Value<LimitView>(await LimitEndpoints.PutLimit("api", new(MaxConcurrency: 1, RatePerMinute: 60, Burst: 5), Parts.Somebody, limits, deadline));
         Assert.Equal((1, 60.0, 5, 2L, 5.0), (set.MaxConcurrency, set.RatePerMinute, set.Burst, set.Held, set.Tokens));
 
-        Assert.IsType<Microsoft.AspNetCore.Http.HttpResults.NoContent>((await LimitEndpoints.DeleteLimit("api", limits, deadline)).Result);
+        Assert.IsType<Microsoft.AspNetCore.Http.HttpResults.NoContent>((await LimitEndpoints.DeleteLimit("api", Parts.Somebody, limits, deadline)).Result);
         Assert.Equal(new LimitView("api", 1, null, 1, false, 2, null, 0), Value<LimitView>(await LimitEndpoints.GetLimit("api", limits, deadline)));
-        Assert.Equal("404 limit_not_found", Code(await LimitEndpoints.DeleteLimit("api", limits, deadline)));
+        Assert.Equal("404 limit_not_found", Code(await LimitEndpoints.DeleteLimit("api", Parts.Somebody, limits, deadline)));
         Assert.Equal(3L, await database.ScalarAsync<long>("SELECT count(*) FROM ledger_pending WHERE action = 'LimitChanged'", deadline));
     }
 
@@ -54,13 +54,13 @@ public sealed class LimitTests(PostgresServer postgres) : IClassFixture<Postgres
             UPDATE task SET state = 'running', attempt = 2, lease_token = gen_random_uuid(), lease_worker = gen_random_uuid(),
                 leased_at = now() - interval '5 s', lease_until = now() + interval '1 minute'
             """, deadline);
-        Assert.Equal("422 invalid_value", Code(await LimitEndpoints.PutLimit("town", new(RatePerMinute: 1), parts.Limits, deadline)));
-        Assert.Equal(1, Value<LimitView>(await LimitEndpoints.PutLimit("town", new(MaxConcurrency: 4), parts.Limits, deadline)).Held);
+        Assert.Equal("422 invalid_value", Code(await LimitEndpoints.PutLimit("town", new(RatePerMinute: 1), Parts.Somebody, parts.Limits, deadline)));
+        Assert.Equal(1, Value<LimitView>(await LimitEndpoints.PutLimit("town", new(MaxConcurrency: 4), Parts.Somebody, parts.Limits, deadline)).Held);
         var holders = Value<HoldersView>(await LimitEndpoints.GetHolders("town", parts.Limits, deadline));
         var holder = Assert.Single(holders.Holders);
         Assert.Equal((task.Id.Value, "ann", 2, 4), (holder.TaskId, holder.AgentName, holder.Attempt, holders.MaxConcurrency));
         Assert.InRange(holder.HeldForSecs, 5, 60);
-        await LimitEndpoints.DeleteLimit("town", parts.Limits, deadline);
+        await LimitEndpoints.DeleteLimit("town", Parts.Somebody, parts.Limits, deadline);
         Assert.Null((await parts.Limits.FindAsync("town", deadline))!.MaxConcurrency);
     }
 
@@ -116,11 +116,11 @@ public sealed class LimitTests(PostgresServer postgres) : IClassFixture<Postgres
         var limits = new Parts(database).Limits;
         foreach (var limit in (NewLimit[])[new(MaxConcurrency: -1), new(RatePerMinute: 0), new(RatePerMinute: double.NaN), new(Burst: 0)])
         {
-            Assert.Equal("422 invalid_value", Code(await LimitEndpoints.PutLimit("api", limit, limits, deadline)));
+            Assert.Equal("422 invalid_value", Code(await LimitEndpoints.PutLimit("api", limit, Parts.Somebody, limits, deadline)));
         }
 
-        Assert.Equal("422 invalid_value", Code(await LimitEndpoints.PutTenant("blue", new(), limits, deadline)));
-        Assert.Equal("422 invalid_value", Code(await LimitEndpoints.PutTenant("blue", new(101), limits, deadline)));
+        Assert.Equal("422 invalid_value", Code(await LimitEndpoints.PutTenant("blue", new(), Parts.Somebody, limits, deadline)));
+        Assert.Equal("422 invalid_value", Code(await LimitEndpoints.PutTenant("blue", new(101), Parts.Somebody, limits, deadline)));
         Assert.Equal("400 bad_query", Code(await LimitEndpoints.GetLimit(new string('x', 129), limits, deadline)));
     }
 
@@ -134,7 +134,7 @@ public sealed class LimitTests(PostgresServer postgres) : IClassFixture<Postgres
         Assert.Equal(new TenantView("default", 1, 1), Value<TenantView>(await LimitEndpoints.GetTenant("default", parts.Limits, deadline)));
         for (var i = 0; i < 2; i++)
         {
-            Assert.Equal(new TenantView("blue", 7, 0), Value<TenantView>(await LimitEndpoints.PutTenant("blue", new(7), parts.Limits, deadline)));
+            Assert.Equal(new TenantView("blue", 7, 0), Value<TenantView>(await LimitEndpoints.PutTenant("blue", new(7), Parts.Somebody, parts.Limits, deadline)));
         }
 
         Assert.Equal(1L, await database.ScalarAsync<long>("SELECT count(*) FROM ledger_pending WHERE action = 'TenantChanged'", deadline));

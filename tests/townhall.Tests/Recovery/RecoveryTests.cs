@@ -25,15 +25,15 @@ public sealed class RecoveryTests(PostgresServer postgres) : IClassFixture<Postg
         }
 
         const string live = "SELECT count(*) FROM task WHERE lease_until > now()";
-        var preview = (await RecoveryEndpoints.Recover(parts.Recovery, deadline, dryRun: true)).Value!;
+        var preview = (await RecoveryEndpoints.Recover(Parts.Somebody, parts.Recovery, deadline, dryRun: true)).Value!;
         Assert.Equal((3, 1, true, "lost"), (preview.Checked, preview.Recovered, preview.DryRun, Assert.Single(preview.Agents)));
         Assert.Equal(3L, await database.ScalarAsync<long>(live, deadline));
 
-        var done = (await RecoveryEndpoints.Recover(parts.Recovery, deadline)).Value!;
+        var done = (await RecoveryEndpoints.Recover(Parts.Somebody, parts.Recovery, deadline)).Value!;
         Assert.Equal((3, 1, false, "lost", 1), (done.Checked, done.Recovered, done.DryRun, Assert.Single(done.Agents), done.Leases));
         Assert.Equal(2L, await database.ScalarAsync<long>(live, deadline));
         Assert.Equal(worker["lost"], await database.ScalarAsync<Guid>("SELECT lease_worker FROM task WHERE lease_until <= now()", deadline));
-        Assert.Equal(0, (await RecoveryEndpoints.Recover(parts.Recovery, deadline)).Value!.Recovered);
+        Assert.Equal(0, (await RecoveryEndpoints.Recover(Parts.Somebody, parts.Recovery, deadline)).Value!.Recovered);
         Assert.Equal(1L, await EntriesAsync(database, "AgentRecovered", deadline));
     }
 
@@ -113,7 +113,7 @@ public sealed class RecoveryTests(PostgresServer postgres) : IClassFixture<Postg
         Assert.Equal(3L, await database.ScalarAsync<long>("SELECT count(*) FROM task_history WHERE state = 'cancelled'", deadline));
         Assert.Equal(3L, await EntriesAsync(database, "TaskCancelled", deadline));
         Assert.Equal(0, (await OrphansAsync(parts, "list", deadline)).Count);
-        var refusal = (await RecoveryEndpoints.ReclaimOrphans(parts.Recovery, deadline, new("burn"))).Result;
+        var refusal = (await RecoveryEndpoints.ReclaimOrphans(Parts.Somebody, parts.Recovery, deadline, new("burn"))).Result;
         Assert.Equal((400, "bad_query"), refusal is Refusal one ? (one.Status, one.Code) : default);
     }
 
@@ -152,7 +152,7 @@ public sealed class RecoveryTests(PostgresServer postgres) : IClassFixture<Postg
         await database.ExecuteAsync("UPDATE agent SET created_at = now() - interval '1 day' WHERE name = 'cold'", deadline);
         var directory = new AgentDirectory(parts.Agents);
         async Task<string> PruneAsync(bool all, bool dry) =>
-            string.Join(',', (await RecoveryEndpoints.Prune(directory, parts.Recovery, deadline, new(all), dry)).Value!.Agents);
+            string.Join(',', (await RecoveryEndpoints.Prune(Parts.Somebody, directory, parts.Recovery, deadline, new(all), dry)).Value!.Agents);
         Assert.Equal("cold,ended", await PruneAsync(all: true, dry: true));
         Assert.Equal("ended", await PruneAsync(all: false, dry: true));
         Assert.Equal(6L, await parts.Agents.CountAsync(deadline));
@@ -222,10 +222,10 @@ public sealed class RecoveryTests(PostgresServer postgres) : IClassFixture<Postg
 
     private static async Task<IResult> ReclaimAsync(Parts parts, CancellationToken deadline, ReclaimRequest? request = null, bool dry = false) =>
         (await RecoveryEndpoints.Reclaim(
-            new AgentDirectory(parts.Agents), parts.Agents, parts.Recovery, parts.Doorbell, deadline, request, dry)).Result;
+            Parts.Somebody, new AgentDirectory(parts.Agents), parts.Agents, parts.Recovery, parts.Doorbell, deadline, request, dry)).Result;
 
     private static async Task<OrphansView> OrphansAsync(Parts parts, string? action, CancellationToken deadline, bool dry = false) =>
-        ((await RecoveryEndpoints.ReclaimOrphans(parts.Recovery, deadline, new(action), dry)).Result as IValueHttpResult<OrphansView>)!.Value!;
+        ((await RecoveryEndpoints.ReclaimOrphans(Parts.Somebody, parts.Recovery, deadline, new(action), dry)).Result as IValueHttpResult<OrphansView>)!.Value!;
 
     private static (string, int, bool) Told(IResult result) =>
         result is IValueHttpResult<ReclaimedView> { Value: { } view } ? (view.Destination, view.Reclaimed, view.DryRun) : default;
