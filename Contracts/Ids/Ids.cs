@@ -14,6 +14,9 @@ public readonly record struct AgentId(Guid Value)
     /// <summary>Random (version 4): people name agents by the first four digits, which must differ.</summary>
     public static AgentId New() => new(Guid.NewGuid());
 
+    /// <summary>The mailbox of whoever leads the town, called <c>supervisor</c> or <c>conductor</c>. It is no agent and runs nothing.</summary>
+    public static readonly AgentId Supervisor = new(new Guid("00000000-0000-0000-0000-000000000001"));
+
     public override string ToString() => Value.ToString("D");
 }
 

@@ -13,6 +13,7 @@ public static class Actions
     public const string AgentStopped = "AgentStopped";
     public const string AgentRecovered = "AgentRecovered";
     public const string AgentPruned = "AgentPruned";
+    public const string TaskAdded = "TaskAdded";
     public const string TaskAssigned = "TaskAssigned";
     public const string TaskStarted = "TaskStarted";
     public const string TaskCompleted = "TaskCompleted";
@@ -27,6 +28,11 @@ public static class Actions
     public const string BulkFinished = "BulkFinished";
     public const string TaskSteered = "TaskSteered";
     public const string SteeringDelivered = "SteeringDelivered";
+    public const string MessageSent = "MessageSent";
+    public const string MessageDelivered = "MessageDelivered";
+    public const string MessageActedOn = "MessageActedOn";
+    public const string MessageMoved = "MessageMoved";
+    public const string MessageRemoved = "MessageRemoved";
     public const string TaskDead = "TaskDead";
     public const string LeaseExpired = "LeaseExpired";
     public const string ResultRefused = "ResultRefused";

@@ -12,6 +12,12 @@ public static class TaskLimits
     /// <summary>UTF-8 bytes of all steering notes of a task together: 256 KiB.</summary>
     public const int SteeringBytesInAll = 256 * 1024;
 
+    /// <summary>UTF-8 bytes of one message that is no task: 16 KiB.</summary>
+    public const int MessageBytes = 16 * 1024;
+
+    /// <summary>Messages of one inbox that nobody acted on yet.</summary>
+    public const int InboxMessages = 1000;
+
     /// <summary>Tags of a task.</summary>
     public const int Tags = 32;
 

@@ -25,6 +25,9 @@ public sealed class Doorbell : BackgroundService
     /// <summary>Something may start; the names are agent ids.</summary>
     public const string Work = "work";
 
+    /// <summary>A name on <see cref="Work"/> beside agent ids: the backlog, or who may take from it, has grown.</summary>
+    public const string Backlog = "backlog";
+
     /// <summary>The chain has grown; the name is its head.</summary>
     public const string Ledger = "ledger";
 

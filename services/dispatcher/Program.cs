@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Townhall.Contracts.Workers;
+using Townhall.Dispatcher.Backlog;
 using Townhall.Dispatcher.Control;
 using Townhall.Dispatcher.Duties;
 using Townhall.Dispatcher.Leases;
@@ -32,6 +33,7 @@ return await Extensions.RunServiceAsync("dispatcher", () =>
     builder.AddSettling();
     builder.AddOutput();
     builder.AddDuties();
+    builder.AddBacklog();
 
     var app = builder.Build();
     app.UseProblemDocuments();
@@ -42,6 +44,7 @@ return await Extensions.RunServiceAsync("dispatcher", () =>
     app.MapDefaultEndpoints();
     app.MapWorkers();
     app.MapLeases();
+    app.ListenForBacklog();
     app.MapControl();
     app.MapSettling();
     app.MapOutput();

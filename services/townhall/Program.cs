@@ -1,10 +1,13 @@
 using Townhall.Api;
 using Townhall.Api.Agents;
+using Townhall.Api.Backlog;
+using Townhall.Api.Blobs;
 using Townhall.Api.Bulk;
 using Townhall.Api.Idempotency;
 using Townhall.Api.Explain;
 using Townhall.Api.LedgerPages;
 using Townhall.Api.Limits;
+using Townhall.Api.Messages;
 using Townhall.Api.Output;
 using Townhall.Api.Recovery;
 using Townhall.Api.Steering;
@@ -25,6 +28,9 @@ return await Extensions.RunServiceAsync("townhall", () =>
     builder.AddIdempotencyKeys();
     builder.AddAgents();
     builder.AddTasks();
+    builder.AddTaskLists();
+    builder.AddBacklog();
+    builder.AddMessages();
     builder.AddBatches();
     builder.AddBulk();
     builder.AddOutput();
@@ -48,6 +54,9 @@ return await Extensions.RunServiceAsync("townhall", () =>
     app.MapAgents();
     app.MapAgentControl();
     app.MapTasks();
+    app.MapTaskLists();
+    app.MapBacklog();
+    app.MapMessages();
     app.MapSteering();
     app.MapBatches();
     app.MapRecovery();
@@ -55,6 +64,7 @@ return await Extensions.RunServiceAsync("townhall", () =>
     app.MapExplain();
     app.MapBulk();
     app.MapOutput();
+    app.MapBlobs();
     app.MapLedgerPages();
     return app;
 });

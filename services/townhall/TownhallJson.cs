@@ -41,6 +41,7 @@ internal sealed partial class TownhallJson : JsonSerializerContext
     {
         options.TypeInfoResolverChain.Insert(0, Default);
         options.TypeInfoResolverChain.Insert(1, OperatorJson.Default);
+        options.TypeInfoResolverChain.Insert(2, RestJson.Default);
         options.PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower;
         options.UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow;
         options.AllowDuplicateProperties = false;

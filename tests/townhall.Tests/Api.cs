@@ -79,6 +79,28 @@ internal sealed class Api : IAsyncDisposable
     public async Task<Answer> GetAsync(string path, CancellationToken deadline, int replica = 0) =>
         await Answer.ReadAsync(await _replicas[replica].Client.GetAsync(new Uri(path, UriKind.Relative), deadline), deadline);
 
+    /// <summary>Any other call: a JSON text, bytes or no body, and the headers that matter.</summary>
+    public async Task<Answer> SendAsync(HttpMethod method, string path, object? body, CancellationToken deadline, params (string Name, string Value)[] headers)
+    {
+        using var request = new HttpRequestMessage(method, new Uri(path, UriKind.Relative))
+        {
+            Content = body switch
+            {
+                null => null,
+                byte[] bytes => new ByteArrayContent(bytes),
+                _ => new StringContent((string)body, Encoding.UTF8, "application/json"),
+            },
+        };
+        foreach (var (name, value) in headers)
+        {
+            request.Headers.TryAddWithoutValidation(name, value);
+        }
+
+        var answer = await Answer.ReadAsync(await _replicas[0].Client.SendAsync(request, deadline), deadline);
+        Assert.True(answer.Status != 500, $"{answer.Text}\n{_replicas[0].Process.Log}");
+        return answer;
+    }
+
     public async Task<Guid> SpawnAsync(string name, CancellationToken deadline)
     {
         var answer = await PostAsync("/v1/agents", $$"""{"name":"{{name}}","cli":"sh"}""", deadline);
@@ -132,6 +154,8 @@ internal sealed class Api : IAsyncDisposable
 /// <summary>One answer, read whole.</summary>
 internal sealed record Answer(int Status, string Text, bool Replayed, string? Location, string? RetryAfter)
 {
+    public string? Tag { get; init; }
+
     public JsonElement Json => JsonDocument.Parse(Text).RootElement;
 
     public string? Code => Json.TryGetProperty("code", out var code) ? code.GetString() : null;
@@ -143,7 +167,10 @@ internal sealed record Answer(int Status, string Text, bool Replayed, string? Lo
             return new(
                 (int)response.StatusCode, await response.Content.ReadAsStringAsync(deadline),
                 response.Headers.TryGetValues("Idempotency-Replayed", out var told) && told.Single() == "true",
-                response.Headers.Location?.ToString(), response.Headers.RetryAfter?.ToString());
+                response.Headers.Location?.ToString(), response.Headers.RetryAfter?.ToString())
+            {
+                Tag = response.Headers.ETag?.ToString(),
+            };
         }
     }
 }

@@ -59,9 +59,9 @@ internal static class SteeredPrompts
         }
     }
 
-    private static void Add(StringBuilder text, DateTime at, string note)
+    internal static void Add(StringBuilder text, DateTime at, string note, string? about = null)
     {
-        text.Append(CultureInfo.InvariantCulture, $"# [{at:yyyy-MM-ddTHH:mm:ssZ}]");
+        text.Append(CultureInfo.InvariantCulture, $"# [{at:yyyy-MM-ddTHH:mm:ssZ}]{about}");
         // Every line behind a #, because a task's text may be a script: there a note is a comment and never a command.
         foreach (var line in note.AsSpan().EnumerateLines())
         {

@@ -8,7 +8,7 @@ internal static class ClaimSql
 
         ), slot AS MATERIALIZED (
             SELECT a.id, a.name, a.runtime, a.cli, a.trust_level, a.grants, least(a.max_concurrency - a.running, c.quota) AS free, c.turn,
-                   a.tenant, a.weight, a.max_concurrency
+                   a.tenant, a.weight, a.max_concurrency, a.mail
             FROM unnest($3, $6) WITH ORDINALITY AS c (id, quota, turn)
             JOIN agent a ON a.id = c.id
             CROSS JOIN taker
@@ -17,7 +17,7 @@ internal static class ClaimSql
         ), found AS MATERIALIZED (
             -- Carries all that is needed later: the planner thinks a CTE holds one row, and would join two of them row by row.
             SELECT t.id, slot.id AS agent_id, slot.name, slot.runtime, slot.cli, slot.trust_level, slot.grants, slot.free,
-                   slot.turn, slot.tenant, slot.weight, slot.max_concurrency, t.rank, t.concurrency_key, t.rate_key, t.suspect, t.available_at,
+                   slot.turn, slot.tenant, slot.weight, slot.max_concurrency, slot.mail, t.rank, t.concurrency_key, t.rate_key, t.suspect, t.available_at,
                    row_number() OVER (PARTITION BY slot.id ORDER BY t.rank, t.id) AS nth
             FROM slot
             CROSS JOIN LATERAL (
@@ -38,11 +38,11 @@ internal static class ClaimSql
             -- one lock; nothing is waited for.
             SELECT * FROM (
                 SELECT t.id, t.agent_id, t.name, t.runtime, t.cli, t.trust_level, t.grants, t.free, t.turn, t.tenant, t.weight,
-                       t.max_concurrency, t.rank, t.concurrency_key, t.rate_key, t.suspect, t.available_at,
+                       t.max_concurrency, t.mail, t.rank, t.concurrency_key, t.rate_key, t.suspect, t.available_at,
                        row_number() OVER (PARTITION BY t.agent_id ORDER BY t.rank, t.id) AS nth
                 FROM (
                     SELECT t.id, t.agent_id, t.rank, t.concurrency_key, t.rate_key, t.crashes >= $10 AS suspect, t.available_at, c.turn,
-                           a.name, a.runtime, a.cli, a.trust_level, a.grants, a.max_concurrency - a.running AS free, a.tenant, a.weight, a.max_concurrency
+                           a.name, a.runtime, a.cli, a.trust_level, a.grants, a.max_concurrency - a.running AS free, a.tenant, a.weight, a.max_concurrency, a.mail
                     FROM unnest($3, $6) AS c (id, turn)
                     JOIN task t ON t.id = c.id
                     -- What it runs is read from the locked row: the snapshot's may be older.
@@ -103,7 +103,7 @@ internal static class ClaimSql
                        FROM room)) p
             WHERE t.id = p.id AND t.state = 'assigned' AND t.due
             RETURNING t.id, t.attempt, t.lease_token, t.agent_id, p.name, p.runtime, p.cli, t.description, t.timeout_secs,
-                      p.trust_level, p.grants, t.concurrency_key, t.rate_key, t.steered, p.suspect
+                      p.trust_level, p.grants, t.concurrency_key, t.rate_key, t.steered OR p.mail AS spoken, p.suspect
         ), parked AS (
             UPDATE task t SET due = false, parked = j.blocked, parked_at = now()
             FROM judged j WHERE j.blocked IS NOT NULL AND t.id = j.id
@@ -132,7 +132,7 @@ internal static class ClaimSql
             FROM leased WHERE runtime <> 'noop'
         )
         SELECT NULL::bigint, NULL::int, id, attempt, lease_token, agent_id, name, runtime, cli, description, timeout_secs,
-               trust_level, grants::text, NULL::int, NULL::int, NULL::bigint, steered, suspect
+               trust_level, grants::text, NULL::int, NULL::int, NULL::bigint, spoken, suspect
         FROM leased
         UNION ALL
         SELECT count(*), min(free), NULL, coalesce((SELECT w.weight FROM tenant w WHERE w.town = $9 AND w.name = tenant), 1), NULL,

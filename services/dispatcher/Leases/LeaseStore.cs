@@ -25,7 +25,7 @@ internal sealed class LeaseStore(NpgsqlDataSource database, TownSettings town) :
 
     // What a lease carries, in the order Read expects; `a` is the agent, `t` the leased row.
     private const string LeaseColumns =
-        "t.id, t.attempt, t.lease_token, a.id, a.name, a.runtime, a.cli, t.description, t.timeout_secs, a.trust_level, a.grants::text, t.steered, t.crashes >= $3";
+        "t.id, t.attempt, t.lease_token, a.id, a.name, a.runtime, a.cli, t.description, t.timeout_secs, a.trust_level, a.grants::text, t.steered OR a.mail, t.crashes >= $3";
 
     /// <summary>Leases up to <paramref name="limit"/> due tasks of the given agents: each agent's first before anyone's second.</summary>
     /// <param name="worker">Must be active at the commit, or nothing is given.</param>
@@ -228,7 +228,7 @@ internal sealed class LeaseStore(NpgsqlDataSource database, TownSettings town) :
     }
 
     private Task AddNotesAsync(List<Lease> leases, List<Lease> steered, CancellationToken cancellationToken) =>
-        steered is [] ? Task.CompletedTask : SteeredPrompts.AddAsync(database, town.Name, leases, steered, cancellationToken);
+        steered is [] ? Task.CompletedTask : SpokenPrompts.AddAsync(database, town.Name, leases, steered, cancellationToken);
 
     private Lease Read(NpgsqlDataReader row, int at, int steeredAt, List<Lease> steered)
     {

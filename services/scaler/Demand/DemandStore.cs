@@ -30,6 +30,8 @@ internal sealed class DemandStore(NpgsqlDataSource database, TownSettings town) 
                         SELECT 1 FROM task t WHERE t.lease_worker = w.id AND t.state = 'running' AND t.lease_until > now()))
             ), ready AS MATERIALIZED (
                 SELECT agent_id, startable FROM ready_agents($1, NULL, $3)
+            ), backlog AS MATERIALIZED (
+                SELECT startable, oldest FROM claimable_backlog($1, $3) WHERE coalesce((SELECT c.pending FROM task_count_now c WHERE c.town = $1), 0) > 0
             ), seen AS (
                 -- Only an agent that would be cold needs the probe for work: every other state is known without it.
                 SELECT agent_state(a.control, a.running, CASE WHEN a.control = 'active' AND a.running = 0 AND NOT r.recent
@@ -43,15 +45,17 @@ internal sealed class DemandStore(NpgsqlDataSource database, TownSettings town) 
             SELECT now(), coalesce(c.pending, 0), coalesce(c.assigned, 0), coalesce(c.running, 0),
                    (SELECT coalesce(sum(startable), 0)::bigint FROM ready),
                    (SELECT extract(epoch FROM now() - min(first.available_at))::float8
-                    FROM ready CROSS JOIN LATERAL (
-                        SELECT t.available_at FROM task t WHERE t.agent_id = ready.agent_id AND t.state = 'assigned' AND t.due
-                        ORDER BY t.rank, t.id LIMIT 1) first),
+                    FROM (SELECT f.available_at FROM ready CROSS JOIN LATERAL (
+                              SELECT t.available_at FROM task t WHERE t.agent_id = ready.agent_id AND t.state = 'assigned' AND t.due
+                              ORDER BY t.rank, t.id LIMIT 1) f
+                          UNION ALL SELECT oldest FROM backlog) first),
                    (SELECT count(*)::int FROM live WHERE state = 'active'),
                    (SELECT count(*)::int FROM live WHERE state = 'draining'),
                    (SELECT count(*)::int FROM live JOIN task t ON t.lease_worker = live.id AND t.state = 'running'
                     WHERE live.state = 'draining'),
                    (SELECT count(*) FROM seen WHERE state IN ('starting', 'idle', 'working', 'paused', 'draining')),
-                   (SELECT count(*) FROM seen WHERE state = 'cold')
+                   (SELECT count(*) FROM seen WHERE state = 'cold'),
+                   (SELECT coalesce(sum(startable), 0)::bigint FROM backlog)
             FROM (SELECT $1 AS town) this
             LEFT JOIN task_count_now c ON c.town = this.town
             """);
@@ -65,6 +69,6 @@ internal sealed class DemandStore(NpgsqlDataSource database, TownSettings town) 
         return new TownDemand(
             row.GetDateTime(0), row.GetInt64(1), row.GetInt64(2), row.GetInt64(3), row.GetInt64(4),
             row.IsDBNull(5) ? null : Math.Max(0, row.GetDouble(5)), row.GetInt32(6), row.GetInt32(7), row.GetInt32(8),
-            counting == AgentCounting.Count ? new AgentCounts(row.GetInt64(9), row.GetInt64(10)) : null);
+            counting == AgentCounting.Count ? new AgentCounts(row.GetInt64(9), row.GetInt64(10)) : null) { Claimable = row.GetInt64(11) };
     }
 }

@@ -13,7 +13,11 @@ namespace Townhall.Scaler.Demand;
 /// <param name="Agents">Null when they were not counted.</param>
 internal sealed record TownDemand(
     DateTime At, long Backlog, long Assigned, long Running, long Startable, double? OldestWaitingSecs,
-    int Workers, int DrainingWorkers, int DrainingTasks, AgentCounts? Agents);
+    int Workers, int DrainingWorkers, int DrainingTasks, AgentCounts? Agents)
+{
+    /// <summary>Tasks of the backlog that idle agents of their role would start this instant: the dispatcher is about to give them.</summary>
+    public long Claimable { get; init; }
+}
 
 /// <param name="Active">Starting, idle, working, paused or draining.</param>
 /// <param name="Cold">Idle for longer than the idle timeout, with nothing to do.</param>

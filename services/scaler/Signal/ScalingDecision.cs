@@ -30,12 +30,12 @@ internal sealed record ScalingDecision(
         var desired = Math.Min(depth, limits.MaxAgents);
         return new ScalingDecision(
             depth, pending, demand.Running, desired, Recommend(pending, demand.Running, desired, agents.Active),
-            Workers(demand.Startable + demand.Running, limits), Explain(demand, limits));
+            Workers(demand.Startable + demand.Claimable + demand.Running, limits), Explain(demand, limits));
     }
 
     /// <summary>Workers that should be there to take work. What draining workers still hold is theirs and needs nobody else.</summary>
     public static int ToRun(TownDemand demand, ScalingLimits limits) =>
-        Workers(demand.Startable + Math.Max(0, demand.Running - demand.DrainingTasks), limits);
+        Workers(demand.Startable + demand.Claimable + Math.Max(0, demand.Running - demand.DrainingTasks), limits);
 
     private static int Workers(long tasks, ScalingLimits limits) =>
         (int)Math.Min(limits.MaxWorkers, (tasks + limits.SlotsPerWorker - 1) / limits.SlotsPerWorker);
@@ -60,8 +60,13 @@ internal sealed record ScalingDecision(
             blocked,
             "assigned task waits for its due time or its agent, which is paused or busy at its limit; a worker would not help",
             "assigned tasks wait for their due time or their agents, which are paused or busy at their limits; workers would not help");
-        Say(reasons, demand.Backlog, "task in the backlog waits for an agent", "tasks in the backlog wait for an agent");
-        if (Workers(demand.Startable + demand.Running, limits with { MaxWorkers = int.MaxValue }) is var wanted && wanted > limits.MaxWorkers)
+        Say(reasons, demand.Claimable, "task of the backlog is for an idle agent, which gets it now", "tasks of the backlog are for idle agents, which get them now");
+        Say(
+            reasons,
+            Math.Max(0, demand.Backlog - demand.Claimable),
+            "task in the backlog waits for an agent of its role that is active and idle",
+            "tasks in the backlog wait for agents of their roles that are active and idle");
+        if (Workers(demand.Startable + demand.Claimable + demand.Running, limits with { MaxWorkers = int.MaxValue }) is var wanted && wanted > limits.MaxWorkers)
         {
             reasons.Add(string.Create(CultureInfo.InvariantCulture, $"{wanted} workers would be used; the ceiling is {limits.MaxWorkers} (TOWN_MAX_WORKERS)."));
         }

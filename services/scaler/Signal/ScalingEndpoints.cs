@@ -52,7 +52,7 @@ internal static class ScalingEndpoints
             decision.Recommendation,
             workers,
             new WorkersView(demand.Workers, demand.DrainingWorkers),
-            demand.Startable,
+            demand.Startable + demand.Claimable,
             demand.OldestWaitingSecs is { } waiting ? Math.Round(waiting, 3) : null,
             (long)age.TotalMilliseconds,
             decision.Reasons);
@@ -64,6 +64,6 @@ internal static class ScalingEndpoints
         var (demand, agents, decision, workers, _) = reading;
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"W/\"{demand.Backlog}-{demand.Assigned}-{demand.Running}-{demand.Startable}-{agents.Active}-{agents.Cold}-{demand.Workers}-{demand.DrainingWorkers}-{demand.DrainingTasks}-{workers}-{decision.DesiredAgents}\"");
+            $"W/\"{demand.Backlog}-{demand.Assigned}-{demand.Running}-{demand.Startable}-{demand.Claimable}-{agents.Active}-{agents.Cold}-{demand.Workers}-{demand.DrainingWorkers}-{demand.DrainingTasks}-{workers}-{decision.DesiredAgents}\"");
     }
 }

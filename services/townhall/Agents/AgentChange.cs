@@ -11,9 +11,10 @@ namespace Townhall.Api.Agents;
 /// <param name="Weight">1 to 100: its share of turns among its tenant's agents.</param>
 /// <param name="Tenant">Whose turns its turns are, at most 128 bytes.</param>
 /// <param name="Nickname">At most 128 bytes, or null for none.</param>
+/// <param name="RoleId">At most 128 bytes, or null for none; which work of the backlog it gets from now on.</param>
 internal sealed record AgentChange(
     int? MaxConcurrency = null, int? MaxAttempts = null, JsonElement TimeoutSecs = default, int? Weight = null,
-    string? Tenant = null, JsonElement Nickname = default)
+    string? Tenant = null, JsonElement Nickname = default, JsonElement RoleId = default)
 {
     internal bool SaysTimeout => TimeoutSecs.ValueKind != JsonValueKind.Undefined;
 
@@ -23,11 +24,17 @@ internal sealed record AgentChange(
 
     internal string? NewNickname => Nickname.ValueKind == JsonValueKind.String ? Nickname.GetString() : null;
 
+    internal bool SaysRole => RoleId.ValueKind != JsonValueKind.Undefined;
+
+    internal string? NewRole => RoleId.ValueKind == JsonValueKind.String ? RoleId.GetString() : null;
+
     public Refusal? Fault() =>
         AgentBounds.Fault(MaxConcurrency, MaxAttempts, Timeout, Weight, Tenant)
         ?? (SaysTimeout && Timeout is null && TimeoutSecs.ValueKind != JsonValueKind.Null ? Problems.Invalid("timeout_secs must be a number or null.") : null)
         ?? (SaysNickname && NewNickname is null && Nickname.ValueKind != JsonValueKind.Null ? Problems.Invalid("nickname must be a text or null.") : null)
-        ?? (NewNickname is { } nickname && PlainText.Fault("nickname", nickname, 128, lines: false) is { } fault ? Problems.Invalid(fault) : null);
+        ?? NewAgent.NicknameFault(NewNickname)
+        ?? (SaysRole && NewRole is null && RoleId.ValueKind != JsonValueKind.Null ? Problems.Invalid("role_id must be a text or null.") : null)
+        ?? (NewRole is { } role && PlainText.Fault("role_id", role, 128, lines: false) is { } wrong ? Problems.Invalid(wrong) : null);
 }
 
 /// <summary><c>POST /v1/agents/{agent}/pause</c>.</summary>

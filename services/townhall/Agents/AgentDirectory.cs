@@ -12,6 +12,9 @@ internal abstract record AgentReference
 
     public sealed record Nobody : AgentReference;
 
+    /// <summary>The town's mailbox, which is no agent.</summary>
+    public sealed record Supervisor : AgentReference;
+
     public sealed record Several : AgentReference;
 }
 
@@ -25,11 +28,31 @@ internal sealed class AgentDirectory(AgentStore agents)
     private const int Most = 20_000;
     private readonly ConcurrentDictionary<string, AgentReference.One> _known = new(StringComparer.OrdinalIgnoreCase);
 
-    public ValueTask<AgentReference> ResolveAsync(string reference, CancellationToken cancellationToken) =>
-        _known.TryGetValue(reference, out var known) ? new(known) : new(AskAsync(reference, cancellationToken));
+    /// <summary>Whether a reference means the town's mailbox, whatever else it could mean.</summary>
+    public static bool IsSupervisor(string reference) =>
+        reference.Equals("supervisor", StringComparison.OrdinalIgnoreCase) || reference.Equals("conductor", StringComparison.OrdinalIgnoreCase)
+        || (Guid.TryParse(reference, out var id) && id == AgentId.Supervisor.Value);
 
-    /// <summary>The one agent that is meant, or why there is not exactly one.</summary>
+    public ValueTask<AgentReference> ResolveAsync(string reference, CancellationToken cancellationToken) =>
+        _known.TryGetValue(reference, out var known) ? new(known)
+        : IsSupervisor(reference) ? new(new AgentReference.Supervisor())
+        : new(AskAsync(reference, cancellationToken));
+
+    /// <summary>The one agent that is meant, or why there is not exactly one. The supervisor is none.</summary>
     public async ValueTask<(AgentId Id, Refusal? Refusal)> OneAsync(string reference, CancellationToken cancellationToken)
+    {
+        var (id, refusal) = await MailboxAsync(reference, cancellationToken);
+        return refusal is null && id == AgentId.Supervisor ? (default, Problems.IsSupervisor()) : (id, refusal);
+    }
+
+    /// <summary>The same for a member <c>agent</c> of a body, which may have been left out.</summary>
+    public async ValueTask<(AgentId Id, Refusal? Refusal)> WorkingAsync(string? reference, CancellationToken cancellationToken) =>
+        PlainText.Fault("agent", reference, 256, lines: false) is { } fault
+            ? (default, Problems.Invalid(fault))
+            : await OneAsync(reference!, cancellationToken);
+
+    /// <summary>The one agent, or the supervisor, that is meant.</summary>
+    public async ValueTask<(AgentId Id, Refusal? Refusal)> MailboxAsync(string reference, CancellationToken cancellationToken)
     {
         if (PlainText.Fault("agent", reference, 256, lines: false) is { } fault)
         {
@@ -39,6 +62,7 @@ internal sealed class AgentDirectory(AgentStore agents)
         return await ResolveAsync(reference, cancellationToken) switch
         {
             AgentReference.One one => (one.Id, null),
+            AgentReference.Supervisor => (AgentId.Supervisor, null),
             AgentReference.Several => (default, Problems.AgentAmbiguous(reference)),
             _ => (default, Problems.AgentNotFound(reference)),
         };

@@ -1,15 +1,20 @@
 using System.Diagnostics;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Townhall.Api.Caching;
 using Townhall.Api.Idempotency;
 using Townhall.Contracts.Ids;
 using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Problems;
+using Townhall.ServiceDefaults.Redis;
 
 namespace Townhall.Api.Agents;
 
 internal static class AgentEndpoints
 {
+    /// <summary>Names this list for its cursors.</summary>
+    internal const string List = "agents";
+
     private const int PageMost = 1000;
 
     public static void AddAgents(this IHostApplicationBuilder builder) =>
@@ -19,16 +24,24 @@ internal static class AgentEndpoints
     {
         var agents = routes.MapGroup("/v1/agents").WithTags("Agents");
         agents.MapPost("", SpawnAgent).RequireAuthorization(Scopes.AgentManage).TakesIdempotencyKey();
-        agents.MapGet("", ListAgents).RequireAuthorization(Scopes.TownRead);
+        agents.MapGet("", ListAgents).RequireAuthorization(Scopes.TownRead).WithEntityTag();
     }
 
     internal static async Task<Results<Created<SpawnedAgent>, KeyedAnswer, Refusal>> SpawnAgent(
-        NewAgent agent, IdempotencyKey? key, Caller caller, AgentStore agents, KeyStore keys, CancellationToken cancellationToken)
+        NewAgent agent, IdempotencyKey? key, Caller caller, AgentStore agents, KeyStore keys, Doorbell doorbell, CancellationToken cancellationToken)
     {
         if (agent.Fault() is { } fault)
         {
             return fault;
         }
+
+        if (agent.ParentAgentId is { } parent && parent != AgentId.Supervisor.Value && !await agents.ExistsAsync(new(parent), cancellationToken))
+        {
+            return Problems.AgentNotFound(parent.ToString());
+        }
+
+        // Sent soon, heard after the commit or looked for within a second: a new agent may take from the backlog.
+        doorbell.Ring(Doorbell.Work, Doorbell.Backlog);
 
         var id = AgentId.New();
         var cli = agent.Cli ?? "claude";
@@ -64,13 +77,13 @@ internal static class AgentEndpoints
             return Problems.BadQuery($"limit must be 1 to {PageMost}.");
         }
 
-        if (!Cursors.TryRead(cursor, out var after))
+        if (!Cursors.TryRead(List, cursor, out var after))
         {
             return Problems.BadCursor();
         }
 
-        var page = await agents.ListAsync(after, limit + 1, cancellationToken);
+        var page = await agents.ListAsync(after?.Last ?? Guid.Empty, limit + 1, cancellationToken);
         var shown = page.Count > limit ? [.. page.Take(limit)] : page;
-        return TypedResults.Ok(new AgentListView(shown, shown.Count, page.Count > limit ? Cursors.Write(shown[^1].Id) : null));
+        return TypedResults.Ok(new AgentListView(shown, shown.Count, page.Count > limit ? Cursors.Write(List, shown[^1].Id) : null));
     }
 }

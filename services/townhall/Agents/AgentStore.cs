@@ -10,7 +10,7 @@ namespace Townhall.Api.Agents;
 internal sealed class AgentStore(NpgsqlDataSource database, TownSettings town)
 {
     /// <summary>Makes an agent, with its ledger entry.</summary>
-    /// <returns>False when its name is taken; then nothing was made.</returns>
+    /// <returns>False when its name or nickname is taken; then nothing was made.</returns>
     public async Task<bool> TrySpawnAsync(AgentId id, NewAgent agent, string cli, string actor, CancellationToken cancellationToken)
     {
         await using var connection = await database.OpenConnectionAsync(cancellationToken);
@@ -25,7 +25,10 @@ internal sealed class AgentStore(NpgsqlDataSource database, TownSettings town)
             WITH made AS (
                 INSERT INTO agent (id, town, name, nickname, role_id, parent_agent_id, cli, runtime, grants,
                                    max_concurrency, max_attempts, timeout_secs, tenant, weight)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, $11, $12, $14, $15)
+                SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, $11, $12, $14, $15
+                -- A name that is somebody's nickname, or the other way round, would make that agent answer for another.
+                WHERE NOT EXISTS (SELECT FROM agent o WHERE o.town = $2 AND o.nickname IS NOT NULL AND lower(o.nickname) = lower($3))
+                  AND NOT EXISTS (SELECT FROM agent o WHERE o.town = $2 AND lower(o.name) = lower($4))
                 ON CONFLICT DO NOTHING
                 RETURNING id, name, cli
             )
@@ -56,21 +59,20 @@ internal sealed class AgentStore(NpgsqlDataSource database, TownSettings town)
     /// <returns>At most two: more than one is ambiguous however many there are.</returns>
     public async Task<IReadOnlyList<(AgentId Id, string Name)>> ResolveAsync(string reference, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand("""
-            SELECT id, name FROM agent
-            WHERE town = $1 AND id = $2
-            UNION
-            (SELECT id, name FROM agent
-             WHERE $2 IS NULL AND town = $1
-               AND (lower(name) = lower($3) OR lower(nickname) = lower($3)
-                    OR lower(nickname || ' [' || coalesce(nullif(role_id, 'default'), name) || ']') = lower($3)
-                    OR ($4 AND left(id::text, 4) = lower($3)))
-             LIMIT 2)
-            """);
+        var byId = Guid.TryParse(reference, out var id);
+        await using var command = database.CreateCommand(byId
+            ? "SELECT id, name FROM agent WHERE town = $1 AND id = $2"
+            : "SELECT agent_id, agent_name FROM resolve_agent($1, $2)");
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
-        command.Parameters.Add(new NpgsqlParameter<Guid?> { TypedValue = Guid.TryParse(reference, out var id) ? id : null });
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = reference });
-        command.Parameters.Add(new NpgsqlParameter<bool> { TypedValue = reference.Length == 4 && reference.All(char.IsAsciiHexDigit) });
+        if (byId)
+        {
+            command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = id });
+        }
+        else
+        {
+            command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = reference });
+        }
+
         var found = new List<(AgentId, string)>();
         await using var row = await command.ExecuteReaderAsync(cancellationToken);
         while (await row.ReadAsync(cancellationToken))
@@ -78,8 +80,26 @@ internal sealed class AgentStore(NpgsqlDataSource database, TownSettings town)
             found.Add((new(row.GetGuid(0)), row.GetString(1)));
         }
 
-        // A name is unique: somebody else's nickname must not make it ambiguous.
-        return found.Where(one => one.Item2.Equals(reference, StringComparison.OrdinalIgnoreCase)).Take(1).ToList() is [var exact] ? [exact] : found;
+        return found;
+    }
+
+    /// <summary>Whether another agent has this as its name: then nobody may take it as a nickname.</summary>
+    public async Task<bool> IsNameOfAnotherAsync(string nickname, AgentId self, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("SELECT EXISTS (SELECT FROM agent WHERE town = $1 AND lower(name) = lower($2) AND id <> $3)");
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = nickname });
+        command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = self.Value });
+        return (bool)(await command.ExecuteScalarAsync(cancellationToken))!;
+    }
+
+    /// <summary>Whether there is such an agent.</summary>
+    public async Task<bool> ExistsAsync(AgentId id, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("SELECT EXISTS (SELECT FROM agent WHERE town = $1 AND id = $2)");
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
+        command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = id.Value });
+        return (bool)(await command.ExecuteScalarAsync(cancellationToken))!;
     }
 
     /// <summary>Agents behind <paramref name="after"/> in order of id, with what they do right now.</summary>
@@ -98,11 +118,14 @@ internal sealed class AgentStore(NpgsqlDataSource database, TownSettings town)
                        $4::interval = interval '0' OR now() - coalesce(a.last_active_at, a.created_at) < $4)) AS state,
                    a.runtime, a.trust_level, a.max_concurrency, a.running, a.rounds_completed, a.tasks_completed,
                    waits.some, scope.description, a.created_at, a.last_active_at,
-                   a.max_attempts, a.timeout_secs, a.tenant, a.weight, a.frozen
+                   a.max_attempts, a.timeout_secs, a.tenant, a.weight, a.frozen, waits.plain + mail.regular, mail.urgent
             FROM agent a
             CROSS JOIN LATERAL (
-                SELECT count(*) AS some
-                FROM (SELECT 1 FROM task t WHERE t.agent_id = a.id AND t.state = 'assigned' AND t.due LIMIT 1000) t) waits
+                SELECT count(*) AS some, count(*) FILTER (WHERE NOT t.mail) AS plain
+                FROM (SELECT t.mail FROM task t WHERE t.agent_id = a.id AND t.state = 'assigned' AND t.due LIMIT 1000) t) waits
+            CROSS JOIN LATERAL (
+                SELECT count(*) FILTER (WHERE NOT m.urgent) AS regular, count(*) FILTER (WHERE m.urgent) AS urgent
+                FROM message m WHERE m.to_agent = a.id) mail
             LEFT JOIN LATERAL (
                 SELECT left(t.description, 200) AS description
                 FROM task t WHERE a.running > 0 AND t.agent_id = a.id AND t.state = 'running' LIMIT 1) scope ON true
@@ -124,6 +147,24 @@ internal sealed class AgentStore(NpgsqlDataSource database, TownSettings town)
         return agents;
     }
 
+    /// <summary>The town's mailbox as an agent that does nothing: so that who reads it finds the members of any other.</summary>
+    public async Task<AgentView> SupervisorAsync(CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("""
+            SELECT t.created_at, count(m.id) FILTER (WHERE NOT m.urgent), count(m.id) FILTER (WHERE m.urgent)
+            FROM town t LEFT JOIN message m ON m.town = t.name AND m.to_agent = $2
+            WHERE t.name = $1 GROUP BY t.name
+            """);
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
+        command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = AgentId.Supervisor.Value });
+        await using var row = await command.ExecuteReaderAsync(cancellationToken);
+        return await row.ReadAsync(cancellationToken)
+            ? new(
+                AgentId.Supervisor.Value, "supervisor", null, "supervisor", null, "fresh", "", nameof(AgentState.Idle), "mailbox",
+                TrustLevels.Trusted, 0, 0, 0, 0, row.GetInt64(1), row.GetInt64(2), null, row.GetDateTime(0), null, 0, null, "default", 1, false)
+            : throw new InvalidOperationException($"Town {town.Name} is not in the database; the schema step makes it.");
+    }
+
     /// <summary>How many agents the town has.</summary>
     public async Task<long> CountAsync(CancellationToken cancellationToken)
     {
@@ -135,7 +176,7 @@ internal sealed class AgentStore(NpgsqlDataSource database, TownSettings town)
     private static AgentView Read(NpgsqlDataReader row) => new(
         row.GetGuid(0), row.GetString(1), Text(row, 2), Text(row, 3), row.IsDBNull(4) ? null : row.GetGuid(4), row.GetString(5),
         row.GetString(6), row.GetString(7), row.GetString(8), row.GetString(9), row.GetInt32(10), row.GetInt32(11),
-        row.GetInt64(12), row.GetInt64(13), row.GetInt64(14), 0, Text(row, 15), row.GetDateTime(16),
+        row.GetInt64(12), row.GetInt64(13), row.GetInt64(23), row.GetInt64(24), Text(row, 15), row.GetDateTime(16),
         row.IsDBNull(17) ? null : row.GetDateTime(17), row.GetInt32(18), row.IsDBNull(19) ? null : row.GetDouble(19), row.GetString(20),
         row.GetInt32(21), row.GetBoolean(22));
 

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Townhall.Api.Caching;
 using Townhall.Contracts.Agents;
 using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Problems;
@@ -13,7 +14,7 @@ internal static class ControlEndpoints
     public static void MapAgentControl(this IEndpointRouteBuilder routes)
     {
         var agents = routes.MapGroup("/v1/agents/{agent}").WithTags("Agents");
-        agents.MapGet("", GetAgent).RequireAuthorization(Scopes.TownRead);
+        agents.MapGet("", GetAgent).RequireAuthorization(Scopes.TownRead).WithEntityTag();
         agents.MapPatch("", ChangeAgent).RequireAuthorization(Scopes.AgentManage);
         agents.MapPost("/pause", Pause).RequireAuthorization(Scopes.AgentManage);
         agents.MapPost("/interrupt", Pause).RequireAuthorization(Scopes.AgentManage);
@@ -26,6 +27,11 @@ internal static class ControlEndpoints
     internal static async Task<Results<Ok<AgentView>, Refusal>> GetAgent(
         string agent, AgentDirectory directory, AgentStore agents, CancellationToken cancellationToken)
     {
+        if (AgentDirectory.IsSupervisor(agent))
+        {
+            return TypedResults.Ok(await agents.SupervisorAsync(cancellationToken));
+        }
+
         var (id, refusal) = await directory.OneAsync(agent, cancellationToken);
         return refusal is not null ? refusal
             : await agents.FindAsync(id, cancellationToken) is { } view ? TypedResults.Ok(view)
@@ -47,9 +53,15 @@ internal static class ControlEndpoints
             return refusal;
         }
 
+        if (change.NewNickname is { } nickname && await agents.IsNameOfAnotherAsync(nickname, id, cancellationToken))
+        {
+            return Problems.NameTaken(nickname);
+        }
+
         await control.ChangeAsync(id, change, caller.Name, cancellationToken);
-        // A higher limit may let something start.
+        // A higher limit may let something start, another role may let it take from the backlog.
         doorbell.Ring(Doorbell.Work, id.ToString());
+        doorbell.Ring(Doorbell.Work, Doorbell.Backlog);
         return await agents.FindAsync(id, cancellationToken) is { } view ? TypedResults.Ok(view) : Gone(agent, directory);
     }
 
@@ -102,6 +114,7 @@ internal static class ControlEndpoints
         if (on is AgentEvent.Resume or AgentEvent.Restart)
         {
             doorbell.Ring(Doorbell.Work, id.ToString());
+            doorbell.Ring(Doorbell.Work, Doorbell.Backlog);
         }
 
         return TypedResults.Ok(new ControlledAgent(Status(on, moved.Control), moved.Name, id.Value, moved.Frozen, moved.Running));

@@ -41,10 +41,12 @@ internal sealed class ControlStore(NpgsqlDataSource database, TownSettings town)
                 SET max_concurrency = coalesce($3, a.max_concurrency), max_attempts = coalesce($4, a.max_attempts),
                     weight = coalesce($5, a.weight), tenant = coalesce($6, a.tenant),
                     timeout_secs = CASE WHEN $7 THEN $8 ELSE a.timeout_secs END,
-                    nickname = CASE WHEN $9 THEN $10 ELSE a.nickname END
+                    nickname = CASE WHEN $9 THEN $10 ELSE a.nickname END,
+                    role_id = CASE WHEN $13 THEN $14 ELSE a.role_id END
                 WHERE a.id = $2 AND a.town = $1 AND (
                     a.max_concurrency <> $3 OR a.max_attempts <> $4 OR a.weight <> $5 OR a.tenant <> $6
-                    OR ($7 AND a.timeout_secs IS DISTINCT FROM $8) OR ($9 AND a.nickname IS DISTINCT FROM $10))
+                    OR ($7 AND a.timeout_secs IS DISTINCT FROM $8) OR ($9 AND a.nickname IS DISTINCT FROM $10)
+                    OR ($13 AND a.role_id IS DISTINCT FROM $14))
                 RETURNING a.id, a.name
             )
             INSERT INTO ledger_pending (town, actor, action, agent_id, agent_name, detail)
@@ -62,6 +64,8 @@ internal sealed class ControlStore(NpgsqlDataSource database, TownSettings town)
         command.Parameters.Add(new NpgsqlParameter<string?> { TypedValue = change.NewNickname });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = actor });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = JsonSerializer.Serialize(change, OperatorJson.Default.AgentChange) });
+        command.Parameters.Add(new NpgsqlParameter<bool> { TypedValue = change.SaysRole });
+        command.Parameters.Add(new NpgsqlParameter<string?> { TypedValue = change.NewRole });
         return await command.ExecuteNonQueryAsync(cancellationToken) == 1;
     }
 }

@@ -21,12 +21,19 @@ internal sealed record NewAgent(
         NameFault(Name)
         ?? Text("cli", Cli, 4096)
         ?? Text("role_id", RoleId, 128)
-        ?? Text("nickname", Nickname, 128)
+        ?? NicknameFault(Nickname)
         ?? AgentBounds.Fault(MaxConcurrency, MaxAttempts, TimeoutSecs, Weight, Tenant)
         ?? Grant?.Fault();
 
     public AgentGrant GrantOf(string root) => new(
         Grant?.Network ?? "host", Grant?.Read ?? [root], Grant?.Write ?? [], Grant?.Workdir);
+
+    /// <summary>What is wrong with a nickname: it must not mean the supervisor, nor be another agent's id.</summary>
+    internal static Refusal? NicknameFault(string? nickname) =>
+        nickname is null ? null
+        : Text("nickname", nickname, 128)
+        ?? (AgentDirectory.IsSupervisor(nickname) ? Problems.NameReserved(nickname) : null)
+        ?? (Guid.TryParse(nickname, out _) ? Problems.Invalid("nickname must not be a UUID.") : null);
 
     private static Refusal? NameFault(string? name)
     {
@@ -35,13 +42,13 @@ internal sealed record NewAgent(
             return Problems.Invalid(fault);
         }
 
-        if (name!.Equals("supervisor", StringComparison.OrdinalIgnoreCase) || name.Equals("conductor", StringComparison.OrdinalIgnoreCase))
+        if (AgentDirectory.IsSupervisor(name!))
         {
-            return Problems.NameReserved(name);
+            return Problems.NameReserved(name!);
         }
 
         // A name that is a UUID could mean another agent's id.
-        return Guid.TryParse(name, out _) || !AgentNames.Legal().IsMatch(name)
+        return Guid.TryParse(name, out _) || !AgentNames.Legal().IsMatch(name!)
             ? Problems.Invalid("name must be 1 to 64 letters, digits, spaces or . _ - and start with a letter or digit, and not be a UUID.")
             : null;
     }

@@ -58,6 +58,11 @@ internal sealed class TaskFacts
 
     /// <summary>The same of the workers that could run it.</summary>
     public DateTime? WorkersBusySince { get; init; }
+
+    /// <summary>In the backlog: the role whose agents may take it; empty for generalists.</summary>
+    public string Lane { get; init; } = "";
+    public int LaneActive { get; init; }
+    public int LaneIdle { get; init; }
 }
 
 /// <summary>Reads what decides about one task, in one statement.</summary>
@@ -75,11 +80,11 @@ internal sealed class ExplainStore(NpgsqlDataSource database, TownSettings town)
             WITH it AS MATERIALIZED (
                 SELECT id, state, agent_id, created_at, NULL::timestamptz AS ended_at, due, available_at, attempt, failures, last_error,
                        parked, parked_at, concurrency_key, rate_key, rank, leased_at, cancel_requested_at IS NOT NULL AS withdrawn, lease_worker,
-                       deadline, lease_until
+                       deadline, lease_until, CASE WHEN state = 'pending' THEN task_lane(tags) END AS lane
                 FROM task WHERE id = $2 AND town = $1
                 UNION ALL
                 SELECT id, state, agent_id, created_at, completed_at, false, created_at, attempt, failures, failure_detail,
-                       NULL, NULL, concurrency_key, rate_key, 0, NULL, false, lease_worker, NULL, NULL
+                       NULL, NULL, concurrency_key, rate_key, 0, NULL, false, lease_worker, NULL, NULL, NULL
                 FROM task_history WHERE id = $2 AND town = $1
             ), load AS MATERIALIZED (
                 SELECT w.state, w.runtimes, w.slots - held.tasks AS free, held.since
@@ -119,7 +124,12 @@ internal sealed class ExplainStore(NpgsqlDataSource database, TownSettings town)
                    it.deadline, it.lease_until, (SELECT until FROM leader WHERE town = $1 AND duty = 'dispatch'),
                    CASE WHEN everything.max_concurrency IS NOT NULL
                         THEN (SELECT max(t.leased_at) FROM task t WHERE t.town = $1 AND t.state = 'running') END,
-                   (SELECT max(since) FROM load WHERE state = 'active' AND a.runtime = ANY (runtimes))
+                   (SELECT max(since) FROM load WHERE state = 'active' AND a.runtime = ANY (runtimes)),
+                   coalesce(it.lane, ''),
+                   CASE WHEN it.lane IS NULL THEN 0 ELSE (
+                       SELECT count(*)::int FROM (
+                           SELECT FROM agent g WHERE g.town = $1 AND role_lane(g.role_id) = it.lane AND g.control = 'active' LIMIT {PositionMost}) g) END,
+                   CASE WHEN it.lane IS NULL THEN 0 ELSE (SELECT count(*)::int FROM idle_agents($1, it.lane, {PositionMost})) END
             FROM it
             LEFT JOIN agent a ON a.id = it.agent_id
             LEFT JOIN worker w ON w.id = it.lease_worker
@@ -175,6 +185,9 @@ internal sealed class ExplainStore(NpgsqlDataSource database, TownSettings town)
                 DispatcherUntil = Instant(row, 41),
                 TownFullSince = Instant(row, 42),
                 WorkersBusySince = Instant(row, 43),
+                Lane = row.GetString(44),
+                LaneActive = row.GetInt32(45),
+                LaneIdle = row.GetInt32(46),
             }
             : null;
     }

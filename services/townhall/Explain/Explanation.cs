@@ -26,7 +26,7 @@ internal static class Explanations
         List<Reason> reasons = facts.State switch
         {
             "running" => [Running(facts)],
-            "pending" => [new("backlog", "It is in the backlog and has no agent.", facts.CreatedAt, "It is given to an agent.")],
+            "pending" => [.. Backlog(facts)],
             "waiting" => [new("waiting", "It waits for a person or for another task.", null, "That answer comes.")],
             "assigned" => [.. Waiting(facts, workersMost)],
             _ => [new("ended", $"It ended as {facts.State} and never changes again.", facts.EndedAt)],
@@ -44,6 +44,20 @@ internal static class Explanations
             _ => facts.EndedAt ?? facts.CreatedAt,
         };
         return new(task, facts.State, waits, since, facts.Position, reasons);
+    }
+
+    private static IEnumerable<Reason> Backlog(TaskFacts facts)
+    {
+        if (facts.AvailableAt > facts.Now)
+        {
+            yield return new("delayed", "Its time has not come.", facts.CreatedAt, "Its time comes.", facts.AvailableAt);
+        }
+
+        var role = facts.Lane.Length == 0 ? "generalists (agents without a role of their own)" : $"agents with the role {facts.Lane}";
+        var who = facts.LaneActive == 0 ? "and none of them is active"
+            : facts.LaneIdle == 0 ? Text($"and none of the {facts.LaneActive} that are active is idle")
+            : Text($"and {facts.LaneIdle} of the {facts.LaneActive} that are active could take it now");
+        yield return new("backlog", $"It is in the backlog for {role}, {who}.", facts.CreatedAt, "One of them is idle, or somebody gives it to an agent.");
     }
 
     private static Reason Running(TaskFacts facts)

@@ -82,9 +82,10 @@ internal static class OutputEndpoints
             return Problems.BadQuery("A blob is named by its SHA-256 in 64 lower-case hex digits.");
         }
 
+        // The name is the hash: what was once read under it never changes.
         context.Response.Headers.XContentTypeOptions = "nosniff";
         return await output.BlobAsync(Convert.FromHexString(sha256), cancellationToken) is { } bytes
-            ? TypedResults.Bytes(bytes, "application/octet-stream")
+            ? TypedResults.Bytes(bytes, "application/octet-stream", entityTag: new Microsoft.Net.Http.Headers.EntityTagHeaderValue($"\"{sha256}\""))
             : Problems.BlobNotFound(sha256);
     }
 

@@ -50,6 +50,16 @@ internal sealed class OutputStore(NpgsqlDataSource database, TownSettings town)
         return chunks;
     }
 
+    /// <summary>Stores bytes under their hash; bytes that are there already stay.</summary>
+    public async Task PutBlobAsync(byte[] hash, byte[] bytes, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("INSERT INTO blob (town, hash, bytes) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING");
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
+        command.Parameters.Add(new NpgsqlParameter<byte[]> { TypedValue = hash });
+        command.Parameters.Add(new NpgsqlParameter<byte[]> { TypedValue = bytes });
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
     /// <summary>The bytes of a blob; null when there is none.</summary>
     public async Task<byte[]?> BlobAsync(byte[] hash, CancellationToken cancellationToken)
     {

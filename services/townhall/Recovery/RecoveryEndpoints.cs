@@ -84,12 +84,26 @@ internal static class RecoveryEndpoints
             }
         }
 
+        // As in the contract, words go to an agent that is named also where the tasks go to the backlog.
+        AgentId? reader = target is null ? null : new AgentId(target.Id);
+        if (to is not null && reader is null)
+        {
+            var (id, refusal) = await directory.OneAsync(to, cancellationToken);
+            if (refusal is not null)
+            {
+                return refusal;
+            }
+
+            reader = id;
+        }
+
         var destination = target is not null ? $"Agent(\"{target.Name}\")" : request is { ToBacklog: true } ? "Backlog" : "Listed";
         if (dryRun || destination == "Listed")
         {
             var most = RecoveryStore.BatchMost * RecoveryStore.BatchesMost;
             var found = await recovery.OrphansAsync(source, waiting: false, most + 1, cancellationToken);
-            return TypedResults.Ok(Answer(found, Math.Min(found.Count, most), destination, found.Count > most, changed: false));
+            var letters = await recovery.MessagesAsync(source, reader, dry: true, caller.Name, cancellationToken);
+            return TypedResults.Ok(Answer(found, Math.Min(found.Count, most), letters, destination, found.Count > most, changed: false));
         }
 
         var (moved, more) = await recovery.ReclaimAsync(source, target is null ? null : new AgentId(target.Id), caller.Name, cancellationToken);
@@ -98,7 +112,9 @@ internal static class RecoveryEndpoints
             doorbell.Ring(Doorbell.Work, new AgentId(target.Id).ToString());
         }
 
-        return TypedResults.Ok(Answer(moved, moved.Count, destination, more, changed: true));
+        // Without an agent that would read them they stay where they are.
+        var words = reader is null ? 0 : await recovery.MessagesAsync(source, reader, dry: false, caller.Name, cancellationToken);
+        return TypedResults.Ok(Answer(moved, moved.Count, words, destination, more, changed: true));
     }
 
     /// <summary>Lists, moves to the backlog or withdraws tasks whose agent has ended or is gone. <c>delete</c> withdraws, too: nothing that was accepted vanishes.</summary>
@@ -142,8 +158,8 @@ internal static class RecoveryEndpoints
         return TypedResults.Ok(new PrunedView(gone.Count, [.. gone.Select(static agent => agent.Name)], gone.Count == RecoveryStore.BatchMost, dryRun));
     }
 
-    private static ReclaimedView Answer(IReadOnlyList<OrphanView> tasks, int count, string destination, bool more, bool changed) =>
-        new(count, destination, [.. tasks.Take(NamedMost)], more, !changed);
+    private static ReclaimedView Answer(IReadOnlyList<OrphanView> tasks, int count, int messages, string destination, bool more, bool changed) =>
+        new(count, destination, [.. tasks.Take(NamedMost)], messages, more, !changed);
 }
 
 /// <param name="Checked">Agents with running work.</param>
@@ -158,8 +174,9 @@ internal sealed record ReclaimRequest(bool ToBacklog = false, string? To = null,
 
 /// <param name="Destination"><c>Backlog</c>, <c>Listed</c> (nothing changed) or <c>Agent("name")</c>.</param>
 /// <param name="Tasks">The first 1000 of them.</param>
+/// <param name="Messages">Messages nobody acted on that were, or without a destination would be, moved; only to an agent.</param>
 /// <param name="More">There are more than one call moves: call again.</param>
-internal sealed record ReclaimedView(int Reclaimed, string Destination, OrphanView[] Tasks, bool More, bool DryRun);
+internal sealed record ReclaimedView(int Reclaimed, string Destination, OrphanView[] Tasks, int Messages, bool More, bool DryRun);
 
 internal sealed record OrphansRequest(string? Action = null);
 

@@ -1,5 +1,6 @@
 using Npgsql;
 using Townhall.Contracts.Ids;
+using Townhall.Contracts.Tasks;
 using Townhall.ServiceDefaults.Settings;
 
 namespace Townhall.Api.Recovery;
@@ -56,6 +57,21 @@ internal sealed class RecoveryStore(NpgsqlDataSource database, TownSettings town
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = BatchMost });
         return await ReadAsync(command, cancellationToken);
     });
+
+    /// <summary>Moves messages of ended agents that nobody acted on to another agent, as far as its inbox has room.</summary>
+    /// <param name="to">Null only looks, as <paramref name="dry"/> does.</param>
+    /// <returns>How many were, or would be, moved.</returns>
+    public async Task<int> MessagesAsync(AgentId? agent, AgentId? to, bool dry, string actor, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("SELECT reclaim_messages($1, $2, $3, $4, $5, $6)");
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
+        command.Parameters.Add(new NpgsqlParameter<Guid?> { TypedValue = agent?.Value });
+        command.Parameters.Add(new NpgsqlParameter<Guid?> { TypedValue = to?.Value });
+        command.Parameters.Add(new NpgsqlParameter<bool> { TypedValue = dry });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = actor });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = TaskLimits.InboxMessages });
+        return (int)(await command.ExecuteScalarAsync(cancellationToken))!;
+    }
 
     /// <summary>Withdraws orphans, as cancelling each would.</summary>
     public Task<(IReadOnlyList<OrphanView> Cancelled, bool More)> CancelAsync(string actor, CancellationToken cancellationToken) => InBatchesAsync(async () =>

@@ -38,7 +38,7 @@ internal sealed record NewAssignment(
                 ? $"total_timeout_secs must be more than 0 and at most {TaskLimits.TotalTimeoutSecs}." : null)
             ?? LimitKey("concurrency_key", ConcurrencyKey)
             ?? LimitKey("rate_key", RateKey)
-            ?? TagFault();
+            ?? TagFault(Tags);
         return wrong is null ? null : Problems.Invalid(wrong);
     }
 
@@ -56,9 +56,9 @@ internal sealed record NewAssignment(
         ?? (key.Length > TaskLimits.KeyLength ? $"{field} is longer than {TaskLimits.KeyLength} characters." : null)
         ?? (key == TaskLimits.TownKey ? $"{field} must not be {TaskLimits.TownKey}: that key is all tasks together." : null);
 
-    private string? TagFault() => Tags is { Length: > TaskLimits.Tags }
+    internal static string? TagFault(string[]? tags) => tags is { Length: > TaskLimits.Tags }
         ? $"tags has more than {TaskLimits.Tags} entries."
-        : Tags?.Select(static tag => PlainText.Fault("tags", tag, TaskLimits.TagLength, lines: false)).FirstOrDefault(static fault => fault is not null);
+        : tags?.Select(static tag => PlainText.Fault("tags", tag, TaskLimits.TagLength, lines: false)).FirstOrDefault(static fault => fault is not null);
 }
 
 /// <summary>One row for SQL function <c>accept_tasks</c>.</summary>

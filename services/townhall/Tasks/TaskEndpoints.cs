@@ -1,6 +1,8 @@
+using System.Diagnostics;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Townhall.Api.Agents;
+using Townhall.Api.Caching;
 using Townhall.Api.Idempotency;
 using Townhall.Contracts.Ids;
 using Townhall.ServiceDefaults.Authentication;
@@ -21,9 +23,9 @@ internal static class TaskEndpoints
     {
         var tasks = routes.MapGroup("/v1/tasks").WithTags("Tasks");
         tasks.MapPost("/assign", AssignTask).RequireAuthorization(Scopes.TownWrite).TakesIdempotencyKey();
-        tasks.MapGet("/{id}", GetTask).RequireAuthorization(Scopes.TownRead);
+        tasks.MapGet("/{id}", GetTask).RequireAuthorization(Scopes.TownRead).WithEntityTag();
         tasks.MapPost("/{id}/cancel", CancelTask).RequireAuthorization(Scopes.TownWrite);
-        tasks.MapPost("/{id}/retry", RetryTask).RequireAuthorization(Scopes.TownWrite);
+        tasks.MapPost("/{id}/retry", RetryTask).RequireAuthorization(Scopes.TownWrite).TakesIdempotencyKey();
     }
 
     internal static async Task<Results<Created<AssignedTask>, KeyedAnswer, Refusal>> AssignTask(
@@ -97,24 +99,55 @@ internal static class TaskEndpoints
     }
 
     /// <summary>201 with the new task. The ended one stays as it ended.</summary>
-    internal static async Task<Results<Created<TaskView>, Refusal>> RetryTask(
-        string id, RetryRequest? request, Caller caller, TaskStore tasks, Doorbell doorbell, CancellationToken cancellationToken)
+    internal static async Task<Results<Created<TaskView>, KeyedAnswer, Refusal>> RetryTask(
+        string id, RetryRequest? request, IdempotencyKey? key, Caller caller, TaskStore tasks, KeyStore keys, Doorbell doorbell, CancellationToken cancellationToken)
     {
         if (!Guid.TryParseExact(id, "D", out var parsed))
         {
             return NotAnId();
         }
 
-        var made = TaskId.New();
-        var verdict = await tasks.RetryAsync(new TaskId(parsed), made, request?.Force ?? false, caller.Name, cancellationToken);
-        if (verdict != "retried")
+        var (ended, made, force) = (new TaskId(parsed), TaskId.New(), request?.Force ?? false);
+        if (key is null)
         {
-            return TaskRefusals.OfRetry(verdict, id);
+            var verdict = await tasks.RetryAsync(ended, made, force, caller.Name, cancellationToken);
+            if (verdict != "retried")
+            {
+                return TaskRefusals.OfRetry(verdict, id);
+            }
+
+            var view = await tasks.FindAsync(made, cancellationToken);
+            doorbell.Ring(Doorbell.Work, view!.AgentId.ToString()!);
+            return TypedResults.Created($"/v1/tasks/{made}", view);
         }
 
-        var view = await tasks.FindAsync(made, cancellationToken);
-        doorbell.Ring(Doorbell.Work, view!.AgentId.ToString()!);
-        return TypedResults.Created($"/v1/tasks/{made}", view);
+        var refused = "";
+        TaskView? kept = null;
+        var outcome = await keys.OnceAsync(
+            caller.Name, key, made.Value, StatusCodes.Status201Created,
+            async (connection, stop) =>
+            {
+                refused = await tasks.RetryAsync(connection, ended, made, force, caller.Name, stop);
+                kept = refused == "retried" ? await tasks.FindAsync(connection, made, stop) : null;
+                return kept is null ? null : JsonSerializer.Serialize(kept, TownhallJson.Default.TaskView);
+            },
+            cancellationToken);
+        switch (outcome)
+        {
+            case KeyOutcome.Answered(var status, var response, var replayed):
+                if (kept?.AgentId is { } agent)
+                {
+                    doorbell.Ring(Doorbell.Work, agent.ToString());
+                }
+
+                return KeyedAnswer.Made(status, response, "/v1/tasks/", "task_id", replayed);
+            case KeyOutcome.Reused:
+                return Problems.KeyReused();
+            case KeyOutcome.NothingMade:
+                return TaskRefusals.OfRetry(refused, id);
+            default:
+                throw new UnreachableException();
+        }
     }
 
     private static Refusal NotAnId() => Problems.BadQuery("A task id is a UUID such as 01890a5d-ac96-774b-bcce-b302099a8057.");

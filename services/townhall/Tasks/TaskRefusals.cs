@@ -8,7 +8,12 @@ namespace Townhall.Api.Tasks;
 internal static class TaskRefusals
 {
     public static Refusal Unknown(AgentReference found, string reference) =>
-        found is AgentReference.Several ? Problems.AgentAmbiguous(reference) : Problems.AgentNotFound(reference);
+        found switch
+        {
+            AgentReference.Several => Problems.AgentAmbiguous(reference),
+            AgentReference.Supervisor => Problems.IsSupervisor(),
+            _ => Problems.AgentNotFound(reference),
+        };
 
     /// <summary>The refusal for an outcome that made nothing and replayed nothing.</summary>
     public static Refusal Of(AcceptOutcome outcome, string reference) => outcome switch

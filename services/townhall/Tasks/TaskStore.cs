@@ -74,7 +74,14 @@ internal sealed class TaskStore(NpgsqlDataSource database, TownSettings town)
     /// <summary>A task, live or ended; null when there is none.</summary>
     public async Task<TaskView?> FindAsync(TaskId id, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand(One);
+        await using var connection = await database.OpenConnectionAsync(cancellationToken);
+        return await FindAsync(connection, id, cancellationToken);
+    }
+
+    /// <summary>The same in the transaction that <paramref name="connection"/> is in.</summary>
+    public async Task<TaskView?> FindAsync(NpgsqlConnection connection, TaskId id, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(One, connection);
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = id.Value });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         await using var row = await command.ExecuteReaderAsync(cancellationToken);
@@ -101,7 +108,15 @@ internal sealed class TaskStore(NpgsqlDataSource database, TownSettings town)
     /// <returns><c>retried</c>, or why not: see SQL function <c>retry_tasks</c>.</returns>
     public async Task<string> RetryAsync(TaskId ended, TaskId made, bool force, string actor, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand("SELECT verdict FROM retry_tasks($1, ARRAY[$2], ARRAY[$3], $4, $5)");
+        await using var connection = await database.OpenConnectionAsync(cancellationToken);
+        return await RetryAsync(connection, ended, made, force, actor, cancellationToken);
+    }
+
+    /// <summary>The same in the transaction that <paramref name="connection"/> is in.</summary>
+    public async Task<string> RetryAsync(
+        NpgsqlConnection connection, TaskId ended, TaskId made, bool force, string actor, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand("SELECT verdict FROM retry_tasks($1, ARRAY[$2], ARRAY[$3], $4, $5)", connection);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = ended.Value });
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = made.Value });

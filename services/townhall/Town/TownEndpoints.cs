@@ -2,6 +2,7 @@ using System.Reflection;
 using Microsoft.AspNetCore.Http.HttpResults;
 using StackExchange.Redis;
 using Townhall.Api.Agents;
+using Townhall.Api.Caching;
 using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Health;
 using Townhall.ServiceDefaults.Redis;
@@ -26,8 +27,8 @@ internal static class TownEndpoints
         app.MapGet("/healthz", GetHealth).AllowAnonymous().WithTags("Probes");
         app.MapGet("/ready", GetReady).AllowAnonymous().WithTags("Probes");
         app.MapGet("/readyz", GetReady).AllowAnonymous().WithTags("Probes");
-        app.MapGet("/v1/town", GetTown).RequireAuthorization(Scopes.TownRead).WithTags("Town");
-        app.MapGet("/v1/status", GetStatus).RequireAuthorization(Scopes.TownRead).WithTags("Town");
+        app.MapGet("/v1/town", GetTown).RequireAuthorization(Scopes.TownRead).WithEntityTag().WithTags("Town");
+        app.MapGet("/v1/status", GetStatus).RequireAuthorization(Scopes.TownRead).WithEntityTag().WithTags("Town");
     }
 
     internal static Ok<HealthView> GetHealth(Uptime uptime, IHostApplicationLifetime host) => TypedResults.Ok(new HealthView(
@@ -64,13 +65,15 @@ internal static class TownEndpoints
         TypedResults.Ok(new TownView(town.Name, town.Root, RedisAddress(configuration)));
 
     internal static async Task<Ok<StatusView>> GetStatus(
-        TownSettings town, IConfiguration configuration, TownStore store, AgentStore agents, CancellationToken cancellationToken)
+        TownSettings town, IConfiguration configuration, TownStore store, AgentStore agents, CancellationToken cancellationToken, bool deep = false)
     {
         var (tasks, workers) = await store.CountsAsync(cancellationToken);
+        var page = await agents.ListAsync(Guid.Empty, AgentsShown + 1, cancellationToken);
+        var shown = page.Count > AgentsShown ? [.. page.Take(AgentsShown)] : page;
         return TypedResults.Ok(new StatusView(
-            town.Name, town.Root, RedisAddress(configuration), await agents.CountAsync(cancellationToken),
-            await agents.ListAsync(Guid.Empty, AgentsShown, cancellationToken), tasks, workers,
-            await store.OldestSnapshotAsync(cancellationToken)));
+            town.Name, town.Root, RedisAddress(configuration), await agents.CountAsync(cancellationToken), shown, tasks, workers,
+            page.Count > AgentsShown ? Cursors.Write(AgentEndpoints.List, shown[^1].Id) : null,
+            deep ? await store.DeepAsync(cancellationToken) : null, await store.OldestSnapshotAsync(cancellationToken)));
     }
 
     /// <summary>Where Redis is, without what opens it.</summary>

@@ -52,4 +52,46 @@ internal sealed class TownStore(NpgsqlDataSource database, TownSettings town)
             return null;    // whoever asks has heard that the database is away
         }
     }
+
+    /// <summary>What runs, and on which workers.</summary>
+    public async Task<DeepStatus> DeepAsync(CancellationToken cancellationToken)
+    {
+        await using var batch = database.CreateBatch();
+        batch.BatchCommands.Add(Of("""
+            SELECT t.id, left(t.description, 200), t.agent_id, a.name, t.attempt, t.leased_at, t.lease_until, t.lease_worker
+            FROM task t LEFT JOIN agent a ON a.id = t.agent_id
+            WHERE t.town = $1 AND t.state = 'running' ORDER BY t.leased_at, t.id LIMIT 500
+            """));
+        batch.BatchCommands.Add(Of("""
+            SELECT w.id, w.name, w.host, w.state, w.slots,
+                   (SELECT count(*) FROM task t WHERE t.lease_worker = w.id AND t.state = 'running'), w.version, w.sandbox, w.registered_at, w.seen_at
+            FROM worker w WHERE w.town = $1 AND w.state IN ('active', 'draining') ORDER BY w.id LIMIT 500
+            """));
+        var running = new List<RunningTask>();
+        var workers = new List<WorkerStatus>();
+        await using var row = await batch.ExecuteReaderAsync(cancellationToken);
+        while (await row.ReadAsync(cancellationToken))
+        {
+            running.Add(new(
+                row.GetGuid(0), row.GetString(1), row.GetGuid(2), row.IsDBNull(3) ? null : row.GetString(3), row.GetInt32(4),
+                row.IsDBNull(5) ? null : row.GetDateTime(5), row.GetDateTime(6), row.GetGuid(7)));
+        }
+
+        await row.NextResultAsync(cancellationToken);
+        while (await row.ReadAsync(cancellationToken))
+        {
+            workers.Add(new(
+                row.GetGuid(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetInt32(4), row.GetInt64(5), row.GetString(6),
+                row.GetString(7), row.GetDateTime(8), row.GetDateTime(9)));
+        }
+
+        return new(running, workers);
+
+        NpgsqlBatchCommand Of(string sql)
+        {
+            var command = new NpgsqlBatchCommand(sql);
+            command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
+            return command;
+        }
+    }
 }

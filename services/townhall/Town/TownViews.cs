@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using Townhall.Api.Agents;
+using Townhall.Api.Caching;
 
 namespace Townhall.Api.Town;
 
@@ -12,9 +13,31 @@ internal sealed record TaskCounts(
 /// <summary>A snapshot of the database that keeps dead rows; <c>alarm</c> when it is held longer than the town's limit.</summary>
 internal sealed record HeldSnapshotView(double AgeSecs, DateTime Since, string Role, string Application, string State, bool Alarm);
 
+/// <param name="Agents">The first 1000 in order of their ids.</param>
+/// <param name="NextCursor">For <c>GET /v1/agents</c>, which has the others; null when these are all.</param>
+/// <param name="Deep">With <c>deep=true</c>: what is going on; else left out.</param>
 internal sealed record StatusView(
-    string Name, string Root, string RedisUrl, long AgentCount, IReadOnlyList<AgentView> Agents, TaskCounts Tasks, int Workers,
-    HeldSnapshotView? OldestSnapshot);
+    string Name, string Root, string RedisUrl, long AgentCount, IReadOnlyList<AgentView> Agents, TaskCounts Tasks, int Workers, string? NextCursor,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] DeepStatus? Deep,
+    HeldSnapshotView? OldestSnapshot) : ITagged
+{
+    // A snapshot grows older with every look: that alone is no news.
+    object ITagged.ForTag() => this with { OldestSnapshot = OldestSnapshot is { } held ? held with { AgeSecs = 0 } : null };
+}
+
+/// <summary>What is going on, each list bounded.</summary>
+/// <param name="Running">What workers hold, oldest first; at most 500.</param>
+/// <param name="Workers">Workers that take or finish work; at most 500.</param>
+internal sealed record DeepStatus(IReadOnlyList<RunningTask> Running, IReadOnlyList<WorkerStatus> Workers);
+
+/// <param name="Description">The first 200 characters.</param>
+/// <param name="LeaseUntil">When its worker must have said that it lives.</param>
+internal sealed record RunningTask(
+    Guid TaskId, string Description, Guid AgentId, string? AgentName, int Attempt, DateTime? LeasedAt, DateTime LeaseUntil, Guid WorkerId);
+
+/// <param name="Holding">Tasks it holds now.</param>
+internal sealed record WorkerStatus(
+    Guid Id, string Name, string Host, string State, int Slots, long Holding, string Version, string Sandbox, DateTime RegisteredAt, DateTime SeenAt);
 
 internal sealed record HealthView(
     string Status, string Version, long UptimeSecs, string Mode, string DefaultProvider, bool CognitionLive, string Ledger, bool Shutdown);

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Configuration;
 using Townhall.Scaler.Demand;
+using Townhall.Scaler.Signal;
 using Townhall.ServiceDefaults.Settings;
 using Townhall.Testing;
 
@@ -23,6 +24,25 @@ public sealed class DemandStoreTests(PostgresServer postgres) : IClassFixture<Po
 
         Assert.Equal((2, 20, 0, 4), (demand.Backlog, demand.Assigned, demand.Running, demand.Startable));
         Assert.InRange(demand.OldestWaitingSecs!.Value, 0, 30);
+    }
+
+    [Fact]
+    public async Task A_backlog_is_demand_only_as_far_as_idle_agents_of_its_role_would_start_it_now()
+    {
+        await using var database = await postgres.CreateDatabaseAsync(_deadline);
+        await Seed.BacklogAsync(database, 5, _deadline);
+        await Seed.AgentAsync(database, "paused", _deadline, control: "paused", concurrency: 9);
+        await Seed.AgentAsync(database, "busy", _deadline, running: 1);
+        var demand = await Store(database).ReadAsync(AgentCounting.Skip, _deadline);
+        Assert.Equal((5, 0, 0), (demand.Backlog, demand.Startable, demand.Claimable));
+        Assert.Null(demand.OldestWaitingSecs);
+
+        await Seed.AgentAsync(database, "idle", _deadline, concurrency: 3);
+        demand = await Store(database).ReadAsync(AgentCounting.Skip, _deadline);
+        Assert.Equal((5, 0, 3), (demand.Backlog, demand.Startable, demand.Claimable));
+        Assert.InRange(demand.OldestWaitingSecs!.Value, 0, 30);
+        var decision = ScalingDecision.From(demand, new AgentCounts(3, 0), new ScalingLimits(MaxAgents: 10, MaxWorkers: 9, SlotsPerWorker: 2));
+        Assert.Equal((5, 2), (decision.Pending, decision.WantedWorkers));
     }
 
     [Fact]

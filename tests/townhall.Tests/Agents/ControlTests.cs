@@ -137,7 +137,7 @@ public sealed class ControlTests(PostgresServer postgres) : IClassFixture<Postgr
         await parts.SpawnAsync("two", deadline, nickname: "twin");
         var directory = new AgentDirectory(parts.Agents);
         async Task<string> RestartAsync(string agent) =>
-            (await ControlEndpoints.Restart(agent, directory, parts.Control, parts.Doorbell, deadline)).Result switch
+            (await ControlEndpoints.Restart(agent, Parts.Somebody, directory, parts.Control, parts.Doorbell, deadline)).Result switch
             {
                 Refusal refusal => $"{refusal.Status} {refusal.Code}",
                 IValueHttpResult { Value: ControlledAgent done } => done.Status,
@@ -146,7 +146,7 @@ public sealed class ControlTests(PostgresServer postgres) : IClassFixture<Postgr
         Assert.Equal("404 agent_not_found", await RestartAsync("nobody"));
         Assert.Equal("409 agent_ambiguous", await RestartAsync("twin"));
         Assert.Equal("409 agent_move_refused", await RestartAsync("one"));
-        await ControlEndpoints.Kill("one", directory, parts.Control, parts.Doorbell, deadline);
+        await ControlEndpoints.Kill("one", Parts.Somebody, directory, parts.Control, parts.Doorbell, deadline);
         Assert.Equal("restarted", await RestartAsync("one"));
     }
 

@@ -43,4 +43,63 @@ public sealed class ReferenceTests(PostgresServer postgres) : IClassFixture<Post
         Assert.Single(made, static one => one);
         Assert.Equal(1L, await database.ScalarAsync<long>("SELECT count(*) FROM ledger_pending WHERE action = 'AgentSpawned'", deadline));
     }
+
+    [Fact]
+    public async Task Nobody_can_make_an_agent_unreachable_by_what_they_call_their_own()
+    {
+        var deadline = Deadline.Usual();
+        await using var database = await postgres.CreateDatabaseAsync(deadline);
+        var parts = new Parts(database);
+        var one = await parts.SpawnAsync("one", deadline, nickname: "Dorothy");
+        foreach (var (name, nickname) in ((string, string)[])[("two", "ONE"), ("dorothy", "Ruth"), ("One", "Ruth")])
+        {
+            Assert.False(await parts.Agents.TrySpawnAsync(Contracts.Ids.AgentId.New(), new NewAgent(name, "sh", null, nickname), "sh", "test", deadline));
+        }
+
+        Assert.True(await parts.Agents.IsNameOfAnotherAsync("ONE", Contracts.Ids.AgentId.New(), deadline));
+        Assert.False(await parts.Agents.IsNameOfAnotherAsync("one", one, deadline));
+        Assert.Equal(1L, await database.ScalarAsync<long>("SELECT count(*) FROM agent", deadline));
+        foreach (var reserved in (string[])["supervisor", "Conductor"])
+        {
+            Assert.Equal("agent_name_reserved", new NewAgent(reserved).Fault()!.Code);
+            Assert.Equal("agent_name_reserved", new NewAgent("fine", Nickname: reserved).Fault()!.Code);
+            Assert.IsType<AgentReference.Supervisor>(await new AgentDirectory(parts.Agents).ResolveAsync(reserved, deadline));
+        }
+
+        Assert.IsType<AgentReference.Supervisor>(await new AgentDirectory(parts.Agents).ResolveAsync("00000000-0000-0000-0000-000000000001", deadline));
+    }
+
+    [Fact]
+    public async Task No_reference_reads_all_agents_and_no_page_of_them_does()
+    {
+        var deadline = Deadline.Usual();
+        await using var database = await postgres.CreateDatabaseAsync(deadline);
+        await database.ExecuteAsync($"""
+            INSERT INTO agent (id, town, name, nickname, role_id, cli, runtime, grants)
+            SELECT gen_random_uuid(), '{database.Town}', 'agent-' || n, 'nick-' || n, 'reviewer', 'sh', 'command', '{"{}"}' FROM generate_series(1, 10000) AS n;
+            ANALYZE agent
+            """, deadline);
+        var parts = new Parts(database);
+        foreach (var reference in (string[])["agent-77", "NICK-77", "nick-77 [reviewer]"])
+        {
+            Assert.Equal("agent-77", Assert.Single(await parts.Agents.ResolveAsync(reference, deadline)).Name);
+        }
+
+        foreach (var condition in (string[])
+            ["lower(a.name) = lower('x')", "a.nickname IS NOT NULL AND lower(a.nickname) = lower('x')",
+             "a.nickname IS NOT NULL AND lower(agent_label(a.nickname, a.role_id, a.name)) = lower('x')", "left(a.id::text, 4) = lower('abcd')", "a.id > '80000000-0000-0000-0000-000000000000' ORDER BY a.id"])
+        {
+            var plan = await database.ScalarAsync<string>($"EXPLAIN (FORMAT JSON) SELECT a.id FROM agent a WHERE a.town = '{database.Town}' AND {condition} LIMIT 2", deadline);
+            Assert.DoesNotContain("Seq Scan", plan, StringComparison.Ordinal);
+        }
+
+        var (seen, after) = (new HashSet<Guid>(), Guid.Empty);
+        while (await parts.Agents.ListAsync(after, 1000, deadline) is { Count: > 0 } page)
+        {
+            Assert.All(page, one => Assert.True(seen.Add(one.Id)));
+            after = page[^1].Id;
+        }
+
+        Assert.Equal(10_000, seen.Count);
+    }
 }

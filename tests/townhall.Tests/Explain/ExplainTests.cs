@@ -200,6 +200,11 @@ public sealed class ExplainTests(PostgresServer postgres) : IClassFixture<Postgr
         await town.ExecuteAsync($"UPDATE task SET state = 'pending', agent_id = NULL WHERE id = '{backlog}'");
         told = await town.ExplainAsync(backlog);
         Assert.Equal(("backlog", true), (Assert.Single(told.Reasons).Code, told.Waiting));
+        Assert.Contains("for generalists", told.Reasons[0].Detail, StringComparison.Ordinal);
+        await town.ExecuteAsync($"UPDATE task SET tags = ARRAY['role:Reviewer'], available_at = now() + interval '1 hour' WHERE id = '{backlog}'");
+        told = await town.ExplainAsync(backlog);
+        Assert.Equal(["delayed", "backlog"], told.Reasons.Select(static reason => reason.Code));
+        Assert.Equal("It is in the backlog for agents with the role reviewer, and none of them is active.", told.Reasons[1].Detail);
         await town.Parts.Tasks.CancelAsync(backlog, "test", town.Deadline);
         told = await town.ExplainAsync(backlog);
         Assert.Equal(("ended", false, "cancelled"), (Assert.Single(told.Reasons).Code, told.Waiting, told.State));
