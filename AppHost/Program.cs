@@ -4,6 +4,7 @@ using Townhall.AppHost;
 var builder = DistributedApplication.CreateBuilder(args);
 var settings = TownSettings.Read(builder);
 var workerKey = WorkerKey.EnsureIn(settings.Data);
+var callers = CallerKeys.EnsureIn(builder, settings.Data);
 
 // Redis rings and remembers for a while; Postgres is the truth. ConnectionStrings__… name servers that run elsewhere.
 var redis = builder.FindConnection("redis") ?? builder.AddRedis("redis").WithDataVolume($"{settings.Name}-redis").WithPersistence();
@@ -19,7 +20,7 @@ var schema = builder.AddProject<Projects.Schema>("schema")
 
 // The REST control plane.
 var townhall = builder.AddProject<Projects.Townhall>("townhall")
-    .WithTown(settings)
+    .WithTown(settings).WithCallers(callers)
     .WithReference(database.Town).WithReference(redis)
     .WithHttpEndpoint().WithHttpHealthCheck("/internal/ready")
     .WaitFor(redis).WaitForCompletion(schema);
@@ -34,7 +35,7 @@ var dispatcher = builder.AddProject<Projects.Dispatcher>("dispatcher")
 
 // Says how many workers there should be; on one machine it also starts them.
 var scaler = builder.AddProject<Projects.Scaler>("scaler")
-    .WithTown(settings)
+    .WithTown(settings).WithCallers(callers)
     .WithReference(database.Town).WithReference(redis).WithReference(dispatcher)
     .WithEnvironment(WorkerKey.Variable, workerKey)
     .WithEnvironment("TOWN_WORKER_COMMAND", WorkerProgram.PathOf<Projects.AgentWorker>(builder))
@@ -43,19 +44,21 @@ var scaler = builder.AddProject<Projects.Scaler>("scaler")
 
 // Live streams, WebSocket and webhooks.
 var notifier = builder.AddProject<Projects.Notifier>("notifier")
-    .WithTown(settings)
+    .WithTown(settings).WithCallers(callers)
     .WithReference(database.Town).WithReference(redis)
     .WithHttpEndpoint().WithHttpHealthCheck("/internal/ready")
     .WaitFor(redis).WaitForCompletion(schema);
 
 // The one public listener.
 builder.AddProject<Projects.Edge>("edge")
-    .WithTown(settings)
+    .WithTown(settings).WithCallers(callers)
     .WithReference(townhall).WithReference(scaler).WithReference(notifier)
-    .WithHttpEndpoint(port: settings.Port).WithExternalHttpEndpoints().WithHttpHealthCheck("/internal/ready")
+    .WithHttpEndpoint(port: settings.Port).WithExternalHttpEndpoints().WithEdgeProbe(settings)
     .WaitForCompletion(schema)
     .WaitFor(townhall).WaitFor(dispatcher).WaitFor(scaler).WaitFor(notifier)
-    .OnResourceReady((_, _, _) => Console.Out.WriteLineAsync($"townhall is ready at http://127.0.0.1:{settings.Port}"));
+    .OnResourceReady((_, _, _) => Console.Out.WriteLineAsync(callers.Admin is null
+        ? $"townhall is ready at {settings.Address}"
+        : $"townhall is ready at {settings.Address}\ntownhall wants a key of its callers; one with every right is in {callers.Admin}"));
 
 // Runs agents. The scaler starts as many as there is work for, and none when there is none.
 builder.AddProject<Projects.AgentWorker>("agent-worker")

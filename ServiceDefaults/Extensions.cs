@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
@@ -20,10 +21,12 @@ namespace Microsoft.Extensions.Hosting;
 public static class Extensions
 {
     /// <summary>Settings, telemetry, limits and the way out.</summary>
+    /// <param name="more">Reads the service's own settings, so that all mistakes are said at once.</param>
     /// <exception cref="SettingsException">The settings are wrong.</exception>
-    public static TownSettings AddServiceDefaults(this WebApplicationBuilder builder)
+    public static TownSettings AddServiceDefaults(
+        this WebApplicationBuilder builder, Action<IConfiguration, TownSettings, List<string>>? more = null)
     {
-        var town = TownSettings.From(builder.Configuration);
+        var town = TownSettings.From(builder.Configuration, more);
         builder.Services.AddSingleton(town);
         builder.Services.TryAddSingleton(TimeProvider.System);
         builder.ConfigureOpenTelemetry();
@@ -89,9 +92,10 @@ public static class Extensions
         builder.Services.AddHostedService(static services => services.GetRequiredService<Doorbell>());
     }
 
-    /// <summary><c>/internal/live</c> and <c>/internal/ready</c> for platform probes; the edge does not route them.</summary>
+    /// <summary><c>/internal/live</c> and <c>/internal/ready</c> for platform probes, <c>/internal/routes</c> for whoever asks who may do what; the edge does not route them.</summary>
     public static void MapDefaultEndpoints(this WebApplication app)
     {
+        app.MapGet("/internal/routes", static (EndpointDataSource routes) => TypedResults.Text(RoutePolicies.Describe(routes))).AllowAnonymous();
         app.MapGet("/internal/live", static () => TypedResults.Text("live")).AllowAnonymous();
         app.MapGet("/internal/ready", static async (HttpContext context, CancellationToken cancellationToken) =>
             context.RequestServices.GetService<DatabaseReadiness>() is { } database && !await database.IsReadyAsync(cancellationToken)
@@ -107,6 +111,12 @@ public static class Extensions
         {
             await using var app = build();
             RoutePolicies.Check(app);
+            if (app.Services.GetRequiredService<TownSettings>().Auth.Mode == AuthMode.ApiKey
+                && Listeners.Of(app.Configuration).Any(static one => Listeners.IsOpen(one.Address)))
+            {
+                await Console.Error.WriteLineAsync($"{name}: keys are good for as long as nobody copies them; where others reach this town, TOWN_AUTH_MODE=oidc is the better choice.");
+            }
+
             // Asked for before the run: the host takes its services with it.
             var footing = app.Services.GetService<Footing>();
             await app.RunAsync();

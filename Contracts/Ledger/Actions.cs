@@ -42,6 +42,11 @@ public static class Actions
     public const string LimitChanged = "LimitChanged";
     public const string TenantChanged = "TenantChanged";
     public const string TownChanged = "TownChanged";
+    public const string KeyCreated = "KeyCreated";
+    public const string KeyRotated = "KeyRotated";
+    public const string KeyRevoked = "KeyRevoked";
+    public const string AuthenticationRefused = "AuthenticationRefused";
+    public const string AccessDenied = "AccessDenied";
     public const string LedgerRestoreAccepted = "LedgerRestoreAccepted";
 }
 

@@ -25,12 +25,12 @@ public sealed class Caller : ClaimsPrincipal
         Scopes = scopes;
         Town = town;
         Agent = agent;
-        Proven = AuthenticateResult.Success(new AuthenticationTicket(this, Scheme));
+        Proven = Task.FromResult(AuthenticateResult.Success(new AuthenticationTicket(this, Scheme)));
     }
 
     /// <summary>
     /// The actor of ledger entries and the owner of idempotency keys: <c>local</c> without authentication, <c>key:NAME</c>,
-    /// <c>api_key</c> for the configured key, <c>oidc:SUBJECT</c>.
+    /// <c>admin</c> for the key in the file, <c>api_key</c> for the configured one, <c>oidc:SUBJECT</c>.
     /// </summary>
     public string Name { get; }
 
@@ -41,7 +41,16 @@ public sealed class Caller : ClaimsPrincipal
     public AgentId? Agent { get; }
 
     /// <summary>The answer of the scheme, made once.</summary>
-    internal AuthenticateResult Proven { get; }
+    internal Task<AuthenticateResult> Proven { get; }
+
+    /// <summary>Cancelled when the credential is revoked, replaced or expired, while <see cref="KeepWatch"/> is held.</summary>
+    internal CancellationToken Ended { get; init; }
+
+    /// <summary>When the credential ends by itself; null where <see cref="Ended"/> tells, or nothing does.</summary>
+    internal DateTimeOffset? EndsAt { get; init; }
+
+    /// <summary>Held by calls that stay open: somebody then looks whether the credential still holds.</summary>
+    internal Func<IDisposable>? KeepWatch { get; init; }
 
     /// <summary>Whether this caller may do what a scope stands for.</summary>
     public bool May(string scope) => Scopes.Allows(Authentication.Scopes.Of(scope));

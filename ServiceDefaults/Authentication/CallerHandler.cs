@@ -15,10 +15,23 @@ internal sealed class CallerHandler(ICallerSource callers) : IAuthenticationHand
         return Task.CompletedTask;
     }
 
-    public Task<AuthenticateResult> AuthenticateAsync() =>
-        _context!.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>() is null
-            ? Task.FromResult(AuthenticateResult.NoResult())
-            : callers.FindAsync(_context!);
+    public async Task<AuthenticateResult> AuthenticateAsync()
+    {
+        var context = _context!;
+        if (context.GetEndpoint()?.Metadata.GetMetadata<IAuthorizeData>() is null)
+        {
+            return AuthenticateResult.NoResult();
+        }
+
+        var result = await callers.FindAsync(context);
+        if (result.Failure is RefusedException refused)
+        {
+            // The framework keeps results of callers that were found only.
+            context.Features.Set(refused);
+        }
+
+        return result;
+    }
 
     public Task ChallengeAsync(AuthenticationProperties? properties) => AuthRefusals.NoCredential.ExecuteAsync(_context!);
 
@@ -36,12 +49,17 @@ internal interface ICallerSource
 internal sealed class RefusedException(Problems.Refusal refusal) : Exception(refusal.Code)
 {
     public Problems.Refusal Refusal { get; } = refusal;
+
+    /// <summary>Whom it refuses, where that is known: a denial for want of <see cref="Scope"/>.</summary>
+    public Caller? Caller { get; init; }
+
+    public string Scope { get; init; } = "";
 }
 
 /// <summary>Mode <c>none</c>: everybody is the one principal <c>local</c> with all scopes but <c>worker</c>. The local guard keeps others out.</summary>
 internal sealed class LocalCaller(string town) : ICallerSource
 {
-    private readonly Task<AuthenticateResult> _local = Task.FromResult(new Caller("local", ScopeSet.Admin, town).Proven);
+    private readonly Caller _local = new("local", ScopeSet.Admin, town);
 
-    public Task<AuthenticateResult> FindAsync(HttpContext context) => _local;
+    public Task<AuthenticateResult> FindAsync(HttpContext context) => _local.Proven;
 }

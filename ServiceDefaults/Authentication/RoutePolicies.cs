@@ -33,6 +33,16 @@ public static class RoutePolicies
         }
     }
 
+    /// <summary>Every route with its methods and what it demands (<c>anonymous</c>, a policy's name, or <c>decided_behind</c>), one a line, in order.</summary>
+    internal static string Describe(EndpointDataSource routes) => string.Join('\n', routes.Endpoints.OfType<RouteEndpoint>()
+        .Select(static route => string.Join(
+            ' ',
+            string.Join(',', route.Metadata.GetMetadata<IHttpMethodMetadata>()?.HttpMethods.Order(StringComparer.Ordinal) ?? Enumerable.Repeat("*", 1)),
+            '/' + route.RoutePattern.RawText?.TrimStart('/').TrimEnd('/'),
+            route.Metadata.GetMetadata<IAllowAnonymous>() is not null ? "anonymous"
+                : route.Metadata.GetMetadata<IAuthorizeData>()?.Policy ?? "decided_behind"))
+        .Order(StringComparer.Ordinal));
+
     private static string? Mistake(Microsoft.AspNetCore.Http.Endpoint endpoint, AuthorizationOptions? known)
     {
         var path = (endpoint as RouteEndpoint)?.RoutePattern.RawText ?? "";

@@ -22,8 +22,8 @@ internal sealed class ScopeRequirement(string scope) : AuthorizationHandler<Scop
     }
 }
 
-/// <summary>Says 401 and 403 as problem documents.</summary>
-internal sealed class RefusalWriter : IAuthorizationMiddlewareResultHandler
+/// <summary>Says 401 and 403 as problem documents, and tells the ledger.</summary>
+internal sealed class RefusalWriter(RefusalLog log) : IAuthorizationMiddlewareResultHandler
 {
     public Task HandleAsync(RequestDelegate next, HttpContext context, AuthorizationPolicy policy, PolicyAuthorizationResult authorizeResult)
     {
@@ -34,13 +34,20 @@ internal sealed class RefusalWriter : IAuthorizationMiddlewareResultHandler
 
         if (authorizeResult.Forbidden)
         {
-            return AuthRefusals.InsufficientScope(policy.Requirements.OfType<ScopeRequirement>().First().Scope).ExecuteAsync(context);
+            var scope = policy.Requirements.OfType<ScopeRequirement>().First().Scope;
+            log.Denied(context.Caller(), context, scope);
+            return AuthRefusals.InsufficientScope(scope).ExecuteAsync(context);
         }
 
-        var failure = context.Features.Get<Microsoft.AspNetCore.Authentication.IAuthenticateResultFeature>()?.AuthenticateResult?.Failure;
-        var refusal = (failure as RefusedException)?.Refusal ?? AuthRefusals.NoCredential;
-        if (refusal.Status == StatusCodes.Status401Unauthorized)
+        var failure = context.Features.Get<RefusedException>();
+        var refusal = failure?.Refusal ?? AuthRefusals.NoCredential;
+        if (failure is { Caller: { } known })
         {
+            log.Denied(known, context, failure.Scope);
+        }
+        else if (refusal.Status == StatusCodes.Status401Unauthorized)
+        {
+            log.Unknown(context);
             // RFC 6750, section 3: the error is named only where a credential came.
             context.Response.Headers.WWWAuthenticate = failure is null ? "Bearer realm=\"townhall\"" : "Bearer realm=\"townhall\", error=\"invalid_token\"";
         }

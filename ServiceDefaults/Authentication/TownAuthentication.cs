@@ -1,6 +1,8 @@
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
 using Townhall.ServiceDefaults.Settings;
 
 namespace Townhall.ServiceDefaults.Authentication;
@@ -11,18 +13,49 @@ namespace Townhall.ServiceDefaults.Authentication;
 /// </summary>
 public static class TownAuthentication
 {
-    /// <summary>Adds the scheme of people and programs, and one policy for each of their scopes.</summary>
+    /// <summary>Adds the scheme of people and programs as the town's mode wants it, and one policy for each of their scopes.</summary>
     public static void AddTownAuthentication(this WebApplicationBuilder builder, TownSettings town)
     {
+        var services = builder.Services;
         // The core alone: the rest would bring data protection, which wants keys on disk.
-        builder.Services.AddAuthenticationCore(static schemes =>
+        services.AddAuthenticationCore(static schemes =>
         {
             schemes.AddScheme<CallerHandler>(Caller.Scheme, displayName: null);
             schemes.DefaultScheme = Caller.Scheme;
         });
-        builder.Services.AddTransient<CallerHandler>();
-        builder.Services.AddSingleton<ICallerSource>(new LocalCaller(town.Name));
-        builder.Services.AddScopePolicies();
+        services.AddTransient<CallerHandler>();
+        services.AddRefusalLog(town);
+        services.AddSingleton<IAuthorizationMiddlewareResultHandler, RefusalWriter>();
+        var policies = services.AddAuthorizationBuilder();
+        foreach (var scope in Scopes.All.Where(static scope => scope != Scopes.Worker))
+        {
+            policies.AddPolicy(scope, policy => policy.AddRequirements(new ScopeRequirement(scope)));
+        }
+
+        if (town.Auth.Mode == AuthMode.None)
+        {
+            services.AddSingleton<ICallerSource>(new LocalCaller(town.Name));
+            return;
+        }
+
+        services.AddSingleton<KeyRing>().AddHostedService(static services => services.GetRequiredService<KeyRing>());
+        services.AddSingleton<ICallerSource, KeyCallers>();
+        if (town.Auth.Mode == AuthMode.Oidc)
+        {
+            services.AddSingleton(town.Auth).AddSingleton<IssuerKeys>().AddSingleton<OidcTokens>();
+        }
+        else if (town.Auth is { ApiKeyHash: null, AdminKey: null })
+        {
+            services.AddHostedService<SomebodyMayCall>();
+        }
+    }
+
+    /// <summary>Refusals of callers in the ledger; also for schemes of a service's own.</summary>
+    public static void AddRefusalLog(this IServiceCollection services, TownSettings town)
+    {
+        services.TryAddSingleton(town);
+        services.AddSingleton<Sources>().AddSingleton<RefusalLog>();
+        services.AddHostedService(static services => services.GetRequiredService<RefusalLog>());
     }
 
     /// <summary>Put behind the guard and the request deadline, before what reads bodies.</summary>
@@ -30,16 +63,33 @@ public static class TownAuthentication
     {
         app.UseAuthentication();
         app.UseAuthorization();
+        app.UseEndOfOpenCalls();
     }
 
-    /// <summary>One policy for each scope of people and programs, and the words of 401 and 403.</summary>
-    internal static void AddScopePolicies(this IServiceCollection services)
+    /// <summary>Marks a probe that is anonymous, unless <c>TOWN_PUBLIC_PROBES</c> says that it wants <c>town.read</c>.</summary>
+    public static TBuilder PublicProbe<TBuilder>(this TBuilder builder)
+        where TBuilder : IEndpointConventionBuilder
     {
-        services.AddSingleton<IAuthorizationMiddlewareResultHandler, RefusalWriter>();
-        var policies = services.AddAuthorizationBuilder();
-        foreach (var scope in Scopes.All.Where(static scope => scope != Scopes.Worker))
+        builder.Add(static endpoint => endpoint.Metadata.Add(
+            endpoint.ApplicationServices.GetRequiredService<TownSettings>().Auth.PublicProbes
+                ? new AllowAnonymousAttribute()
+                : new AuthorizeAttribute(Scopes.TownRead)));
+        return builder;
+    }
+}
+
+/// <summary>Mode <c>api_key</c> without a configured key: at least one named key must be there, or nobody could ever call.</summary>
+internal sealed class SomebodyMayCall(KeyRing keys) : IHostedService
+{
+    /// <exception cref="SettingsException">The database answers, and has no key.</exception>
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        if (await keys.LookAsync().WaitAsync(cancellationToken) && !keys.HasAny)
         {
-            policies.AddPolicy(scope, policy => policy.AddRequirements(new ScopeRequirement(scope)));
+            throw new SettingsException([
+                "TOWN_AUTH_MODE=api_key, but there is no key: set TOWN_ADMIN_KEY_FILE (a file with a key, as the AppHost makes it), or TOWN_AUTH_API_KEY_HASH with TOWN_AUTH_API_KEY_SCOPES."]);
         }
     }
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 }

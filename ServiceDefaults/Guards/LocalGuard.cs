@@ -2,14 +2,16 @@ using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Net.Http.Headers;
+using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Problems;
 using Townhall.ServiceDefaults.Settings;
 
 namespace Townhall.ServiceDefaults.Guards;
 
 /// <summary>
-/// What stands between an unauthenticated town and the rest of the world: only loopback peers, only known Host names
+/// What stands between a town and the rest of the world. Without authentication: only loopback peers, only known Host names
 /// (a page that rebinds its name to 127.0.0.1 sends its own), only same-origin pages, only JSON bodies (a form cannot send one).
+/// With it, listed Host names where any are listed, and JSON bodies.
 /// </summary>
 public static class LocalGuard
 {
@@ -26,7 +28,18 @@ public static class LocalGuard
     public static void UseLocalGuard(this IApplicationBuilder app, TownSettings settings)
     {
         var hosts = new HashSet<string>(["localhost", "127.0.0.1", "[::1]", .. settings.AllowedHosts], StringComparer.OrdinalIgnoreCase);
-        app.Use((context, next) => Judge(context, hosts) is { } refusal ? refusal.ExecuteAsync(context) : next(context));
+        if (settings.Auth.Mode == AuthMode.None)
+        {
+            app.Use((context, next) => Judge(context, hosts) is { } refusal ? refusal.ExecuteAsync(context) : next(context));
+            return;
+        }
+
+        // Who calls is known: other machines may, and pages as far as CORS lets them.
+        var listed = settings.AllowedHosts.Count > 0;
+        app.Use((context, next) =>
+            listed && !hosts.Contains(context.Request.Host.Host) ? WrongHost.ExecuteAsync(context)
+            : JudgeBody(context) is { } refusal ? refusal.ExecuteAsync(context)
+            : next(context));
     }
 
     internal static Refusal? Judge(HttpContext context, IReadOnlySet<string> hosts)
@@ -47,8 +60,11 @@ public static class LocalGuard
             return WrongOrigin;
         }
 
-        return HasBody(request) && !IsJson(request) && !AcceptsBytes(context) ? CommonRefusals.NotJson : null;
+        return JudgeBody(context);
     }
+
+    private static Refusal? JudgeBody(HttpContext context) =>
+        HasBody(context.Request) && !IsJson(context.Request) && !AcceptsBytes(context) ? CommonRefusals.NotJson : null;
 
     /// <summary>JSON in UTF-8: an encoding that the framework does not know would be its exception, not the caller's mistake.</summary>
     private static bool IsJson(HttpRequest request) =>

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.Configuration;
 using Townhall.Contracts.Agents;
+using Townhall.ServiceDefaults.Authentication;
 
 namespace Townhall.ServiceDefaults.Settings;
 
@@ -44,13 +45,20 @@ public sealed partial record TownSettings
     /// <summary><c>TOWN_ONE_DATABASE_ROLE</c>: accept services whose role may change the ledger. Default false.</summary>
     public bool OneDatabaseRole { get; init; }
 
+    /// <summary>How callers are recognised: <c>TOWN_AUTH_*</c> and their like.</summary>
+    public AuthSettings Auth { get; init; } = new();
+
+    /// <summary><c>TOWN_EDGE_KEY_FILE</c>: what that file holds, by which the edge proves itself to the services behind it; null: nobody does.</summary>
+    public string? EdgeKey { get; init; }
+
     /// <summary>The lease that a runtime's attempts get.</summary>
     public TimeSpan LeaseOf(string runtime) =>
         Lease ?? TimeSpan.FromSeconds(runtime == Runtimes.Command ? 120 : 30);
 
     /// <summary>Reads and checks all of them.</summary>
+    /// <param name="more">Reads what a service has beside them, so that all mistakes are said at once.</param>
     /// <exception cref="SettingsException">At least one is wrong; the message names each with its remedy.</exception>
-    public static TownSettings From(IConfiguration configuration)
+    public static TownSettings From(IConfiguration configuration, Action<IConfiguration, TownSettings, List<string>>? more = null)
     {
         var mistakes = new List<string>();
         var name = configuration["TOWN_NAME"] is { Length: > 0 } given ? given : "town";
@@ -72,9 +80,38 @@ public sealed partial record TownSettings
             MaxAgents = Number(configuration, "TOWN_MAX_AGENTS", 10, 0, 1_000_000, mistakes),
             MaxWorkers = Number(configuration, "TOWN_MAX_WORKERS", 2, 0, 1000, mistakes),
             WorkerSlots = Number(configuration, "TOWN_WORKER_SLOTS", 8, 1, 1024, mistakes),
+            Auth = AuthSettings.From(configuration, mistakes),
+            EdgeKey = KeyIn(configuration, "TOWN_EDGE_KEY_FILE", mistakes),
             AllowedHosts = configuration["TOWN_ALLOWED_HOSTS"]?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) ?? [],
         };
+        more?.Invoke(configuration, settings, mistakes);
+        // Last: a service may have settings of its own about where it listens.
+        Listeners.Check(configuration, settings.Auth.Mode, mistakes);
         return mistakes.Count == 0 ? settings : throw new SettingsException(mistakes);
+    }
+
+    private static string? KeyIn(IConfiguration configuration, string key, List<string> mistakes)
+    {
+        if (configuration[key] is not { Length: > 0 } path)
+        {
+            return null;
+        }
+
+        try
+        {
+            if (File.ReadAllText(path).Trim() is { Length: >= 32 } text)
+            {
+                return text;
+            }
+
+            mistakes.Add($"{key} ({path}) must hold at least 32 characters; remove it and the AppHost makes it anew.");
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            mistakes.Add($"{key} ({path}) cannot be read: {failure.Message}");
+        }
+
+        return null;
     }
 
     private static bool Switch(IConfiguration configuration, string key, bool otherwise, List<string> mistakes)

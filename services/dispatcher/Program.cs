@@ -13,7 +13,7 @@ using Townhall.ServiceDefaults.Problems;
 return await Extensions.RunServiceAsync("dispatcher", () =>
 {
     var builder = WebApplication.CreateSlimBuilder(args);
-    builder.AddServiceDefaults();
+    var town = builder.AddServiceDefaults();
     builder.AddTownDatabase(connectionsMost: 16);
     builder.AddTownRedis();
     builder.Services.ConfigureHttpJsonOptions(static json =>
@@ -27,7 +27,7 @@ return await Extensions.RunServiceAsync("dispatcher", () =>
     });
     // A settlement carries up to 256 results of 64 KiB, an upload 1 MiB of output in base64.
     builder.WebHost.ConfigureKestrel(static kestrel => kestrel.Limits.MaxRequestBodySize = 32 * 1024 * 1024);
-    builder.AddWorkers();
+    builder.AddWorkers(town);
     builder.AddLeases();
     builder.AddControl();
     builder.AddSettling();

@@ -1,4 +1,5 @@
 using Townhall.Edge.Guarding;
+using Townhall.Edge.Listening;
 using Townhall.Edge.Routing;
 using Townhall.ServiceDefaults.Guards;
 using Townhall.ServiceDefaults.Problems;
@@ -6,11 +7,24 @@ using Townhall.ServiceDefaults.Problems;
 return await Extensions.RunServiceAsync("edge", () =>
 {
     var builder = WebApplication.CreateSlimBuilder(args);
-    var town = builder.AddServiceDefaults();
-    builder.AddTownProxy();
+    EdgeSettings? settings = null;
+    var town = builder.AddServiceDefaults((configuration, common, mistakes) =>
+    {
+        EdgeListener.Bind(builder, mistakes);
+        settings = EdgeSettings.From(configuration, common, TimeProvider.System, mistakes);
+    });
+    var edge = settings!;
+    builder.AddTownProxy(town);
+    builder.AddPageOrigins(edge);
+    if (edge.Tls)
+    {
+        builder.AddTls(edge);
+    }
 
     var app = builder.Build();
     app.UseProblemDocuments();
+    app.UseEdgeHeaders(edge);
+    app.UsePageOrigins(edge);
     app.UseLocalGuard(town);
     app.UseBodyLimit();
     app.UseOwnForwardingHeaders();

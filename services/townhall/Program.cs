@@ -5,6 +5,7 @@ using Townhall.Api.Blobs;
 using Townhall.Api.Bulk;
 using Townhall.Api.Idempotency;
 using Townhall.Api.Explain;
+using Townhall.Api.Keys;
 using Townhall.Api.LedgerPages;
 using Townhall.Api.Limits;
 using Townhall.Api.Messages;
@@ -17,7 +18,7 @@ using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Guards;
 using Townhall.ServiceDefaults.Problems;
 
-return await Extensions.RunServiceAsync("townhall", () =>
+return args is ["gen-key"] ? await GeneratedKey.PrintAsync(Console.Out, Console.Error) : await Extensions.RunServiceAsync("townhall", () =>
 {
     var builder = WebApplication.CreateSlimBuilder(args);
     var town = builder.AddServiceDefaults();
@@ -40,6 +41,7 @@ return await Extensions.RunServiceAsync("townhall", () =>
     builder.AddExplain();
     builder.AddTown();
     builder.AddLedgerPages();
+    builder.AddKeys();
 
     var app = builder.Build();
     app.UseProblemDocuments();
@@ -66,5 +68,6 @@ return await Extensions.RunServiceAsync("townhall", () =>
     app.MapOutput();
     app.MapBlobs();
     app.MapLedgerPages();
+    app.MapKeys();
     return app;
 });

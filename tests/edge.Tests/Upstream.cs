@@ -78,13 +78,14 @@ internal sealed class Town : IAsyncDisposable
     public ServiceProcess Edge { get; }
 
     public static async Task<Town> StartAsync(
-        CancellationToken deadline, Func<HttpContext, Task>? townhall = null, Func<HttpContext, Task>? notifier = null)
+        CancellationToken deadline, Func<HttpContext, Task>? townhall = null, Func<HttpContext, Task>? notifier = null,
+        Dictionary<string, string>? settings = null)
     {
         var (first, second, third) = (
             await Upstream.StartAsync("townhall", townhall), await Upstream.StartAsync("scaler"), await Upstream.StartAsync("notifier", notifier));
         var edge = await ServiceProcess.StartAsync(
             "services/edge",
-            new Dictionary<string, string>
+            new Dictionary<string, string>(settings ?? [])
             {
                 ["services__townhall__http__0"] = first.Address,
                 ["services__scaler__http__0"] = second.Address,

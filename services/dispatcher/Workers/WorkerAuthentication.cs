@@ -17,7 +17,7 @@ internal static class WorkerAuthentication
     /// <summary>The same where work that is done is handed in: a worker that was silent for too long is heard, too, and its lease decides.</summary>
     public const string LateSession = "worker.session.late";
 
-    public static void AddWorkerAuthentication(this WebApplicationBuilder builder)
+    public static void AddWorkerAuthentication(this WebApplicationBuilder builder, TownSettings town)
     {
         builder.Services.AddAuthenticationCore(static schemes =>
         {
@@ -25,6 +25,7 @@ internal static class WorkerAuthentication
             schemes.AddScheme<WorkerTokenHandler>(Session, displayName: null);
             schemes.AddScheme<LateWorkerTokenHandler>(LateSession, displayName: null);
         });
+        builder.Services.AddRefusalLog(town);
         builder.Services.AddTransient<WorkerKeyHandler>().AddTransient<WorkerTokenHandler>().AddTransient<LateWorkerTokenHandler>();
         builder.Services.AddAuthorizationBuilder()
             .AddPolicy(Scopes.Worker, static policy => policy.AddAuthenticationSchemes(Scopes.Worker).RequireAuthenticatedUser())
@@ -39,7 +40,7 @@ internal static class WorkerAuthentication
 }
 
 /// <summary>The worker key as bearer.</summary>
-internal sealed class WorkerKeyHandler(WorkerKey key, TownSettings town) : WorkerHandler
+internal sealed class WorkerKeyHandler(WorkerKey key, TownSettings town, RefusalLog log) : WorkerHandler(log)
 {
     private readonly Caller _host = new("worker_key", ScopeSet.Worker, town.Name);
 
@@ -50,7 +51,7 @@ internal sealed class WorkerKeyHandler(WorkerKey key, TownSettings town) : Worke
 }
 
 /// <summary>The token that registering gave to one start of a worker.</summary>
-internal class WorkerTokenHandler(WorkerTokens tokens, TownSettings town) : WorkerHandler
+internal class WorkerTokenHandler(WorkerTokens tokens, TownSettings town, RefusalLog log) : WorkerHandler(log)
 {
     /// <summary>Whether a worker that was declared lost is heard as well.</summary>
     protected virtual bool LostToo => false;
@@ -70,13 +71,13 @@ internal class WorkerTokenHandler(WorkerTokens tokens, TownSettings town) : Work
 }
 
 /// <summary>The same token, also of a worker that was declared lost.</summary>
-internal sealed class LateWorkerTokenHandler(WorkerTokens tokens, TownSettings town) : WorkerTokenHandler(tokens, town)
+internal sealed class LateWorkerTokenHandler(WorkerTokens tokens, TownSettings town, RefusalLog log) : WorkerTokenHandler(tokens, town, log)
 {
     protected override bool LostToo => true;
 }
 
 /// <summary>What all have in common: one way to prove, one refusal.</summary>
-internal abstract class WorkerHandler : IAuthenticationHandler
+internal abstract class WorkerHandler(RefusalLog log) : IAuthenticationHandler
 {
     private HttpContext? _context;
 
@@ -97,6 +98,7 @@ internal abstract class WorkerHandler : IAuthenticationHandler
 
     public Task ChallengeAsync(AuthenticationProperties? properties)
     {
+        log.Unknown(_context!);
         _context!.Response.Headers.WWWAuthenticate = "Bearer";
         return Refusal.ExecuteAsync(_context);
     }

@@ -11,10 +11,10 @@ namespace Townhall.Dispatcher.Workers;
 
 internal static class WorkerEndpoints
 {
-    public static void AddWorkers(this WebApplicationBuilder builder)
+    public static void AddWorkers(this WebApplicationBuilder builder, TownSettings town)
     {
         builder.Services.AddSingleton(new WorkerKey(builder.Configuration)).AddSingleton<WorkerStore>().AddSingleton<WorkerTokens>();
-        builder.AddWorkerAuthentication();
+        builder.AddWorkerAuthentication(town);
     }
 
     public static void MapWorkers(this IEndpointRouteBuilder routes)

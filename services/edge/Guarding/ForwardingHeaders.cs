@@ -1,3 +1,5 @@
+using Townhall.ServiceDefaults.Authentication;
+
 namespace Townhall.Edge.Guarding;
 
 /// <summary>Takes away what callers say about where a request came from; the proxy then says it truly, as <c>X-Forwarded-*</c>.</summary>
@@ -30,6 +32,7 @@ internal static class ForwardingHeaders
         name.StartsWith("X-Forwarded-", StringComparison.OrdinalIgnoreCase)
         || name.StartsWith("X-Original-", StringComparison.OrdinalIgnoreCase)
         || name.Equals("Forwarded", StringComparison.OrdinalIgnoreCase)
+        || name.Equals(Sources.EdgeHeader, StringComparison.OrdinalIgnoreCase)
         || name.Equals("X-Real-IP", StringComparison.OrdinalIgnoreCase)
         || name.Equals("X-Forwarded", StringComparison.OrdinalIgnoreCase);
 }

@@ -1,6 +1,8 @@
 using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Problems;
+using Townhall.ServiceDefaults.Settings;
 using Yarp.ReverseProxy.Forwarder;
+using Yarp.ReverseProxy.Transforms;
 
 namespace Townhall.Edge.Routing;
 
@@ -9,11 +11,19 @@ internal static class TownProxy
 {
     private const int ConnectionsMost = 12_000;
 
-    public static void AddTownProxy(this WebApplicationBuilder builder)
+    public static void AddTownProxy(this WebApplicationBuilder builder, TownSettings town)
     {
         builder.Services.AddSingleton<Outages>();
         builder.Services.AddReverseProxy()
             .LoadFromMemory(TownRoutes.Routes, TownRoutes.Clusters(builder.Configuration))
+            .AddTransforms(transforms =>
+            {
+                // By this the services know that it is the edge who says where a request came from.
+                if (town.EdgeKey is { } key)
+                {
+                    transforms.AddRequestHeader(Sources.EdgeHeader, key, append: false);
+                }
+            })
             .ConfigureHttpClient(static (_, handler) =>
             {
                 // As many as callers may connect: each open stream holds one, and a queue in front of a pool is a hidden wait.

@@ -69,6 +69,7 @@ internal sealed class DemandStore(NpgsqlDataSource database, TownSettings town) 
         return new TownDemand(
             row.GetDateTime(0), row.GetInt64(1), row.GetInt64(2), row.GetInt64(3), row.GetInt64(4),
             row.IsDBNull(5) ? null : Math.Max(0, row.GetDouble(5)), row.GetInt32(6), row.GetInt32(7), row.GetInt32(8),
-            counting == AgentCounting.Count ? new AgentCounts(row.GetInt64(9), row.GetInt64(10)) : null) { Claimable = row.GetInt64(11) };
+            counting == AgentCounting.Count ? new AgentCounts(row.GetInt64(9), row.GetInt64(10)) : null)
+        { Claimable = row.GetInt64(11) };
     }
 }

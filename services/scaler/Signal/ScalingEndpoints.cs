@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Problems;
 using Townhall.ServiceDefaults.Settings;
 
@@ -13,7 +14,7 @@ internal static class ScalingEndpoints
         builder.Services.AddSingleton<ScalingSignal>();
     }
 
-    public static void MapScaling(this IEndpointRouteBuilder routes) => routes.MapGet("/api/scaling", GetScaling).AllowAnonymous();
+    public static void MapScaling(this IEndpointRouteBuilder routes) => routes.MapGet("/api/scaling", GetScaling).PublicProbe();
 
     internal static async Task<IResult> GetScaling(
         HttpContext context, ScalingSignal signal, TownSettings town, CancellationToken cancellationToken)

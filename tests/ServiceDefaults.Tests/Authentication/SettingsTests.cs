@@ -1,0 +1,96 @@
+using Microsoft.Extensions.Configuration;
+using Townhall.ServiceDefaults.Authentication;
+using Townhall.ServiceDefaults.Settings;
+
+namespace Townhall.ServiceDefaults.Tests.Authentication;
+
+public sealed class SettingsTests
+{
+    private static readonly string Hash = Argon2.Hash("a key of somebody");
+
+    [Fact]
+    public void Without_settings_everybody_of_this_machine_is_local() =>
+        Assert.Equal((AuthMode.None, true), (Read([]).Auth.Mode, Read([]).Auth.PublicProbes));
+
+    [Fact]
+    public void All_mistakes_are_said_at_once_each_with_its_setting()
+    {
+        var refused = Assert.Throws<SettingsException>(() => Read(new()
+        {
+            ["TOWN_AUTH_MODE"] = "oidc",
+            ["TOWN_AUTH_API_KEY_HASH"] = "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8",
+            ["TOWN_AUTH_CLOCK_SKEW_SECONDS"] = "-1",
+            ["TOWN_PUBLIC_PROBES"] = "perhaps",
+            ["TOWN_EDGE_KEY_FILE"] = "/nowhere/edge.key",
+            ["TOWN_NAME"] = "No Town",
+        }));
+
+        Assert.All(
+            (string[])["TOWN_AUTH_ISSUER", "TOWN_AUTH_AUDIENCE", "TOWN_AUTH_API_KEY_HASH", "TOWN_AUTH_API_KEY_SCOPES", "TOWN_AUTH_CLOCK_SKEW_SECONDS", "TOWN_PUBLIC_PROBES", "TOWN_EDGE_KEY_FILE", "TOWN_NAME"],
+            setting => Assert.Contains(refused.Mistakes, mistake => mistake.Contains(setting, StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void A_configured_key_without_scopes_refuses_and_with_empty_ones_may_nothing()
+    {
+        var refused = Assert.Throws<SettingsException>(() => Read(new() { ["TOWN_AUTH_MODE"] = "api_key", ["TOWN_AUTH_API_KEY_HASH"] = Hash }));
+        Assert.Contains("TOWN_AUTH_API_KEY_SCOPES", Assert.Single(refused.Mistakes), StringComparison.Ordinal);
+
+        var read = Read(new() { ["TOWN_AUTH_MODE"] = "api_key", ["TOWN_AUTH_API_KEY_HASH"] = Hash, ["TOWN_AUTH_API_KEY_SCOPES"] = "" });
+        Assert.Equal((Hash, ScopeSet.None), (read.Auth.ApiKeyHash, read.Auth.ApiKeyScopes));
+    }
+
+    [Theory]
+    [InlineData("http://issuer.example")]
+    [InlineData("issuer.example")]
+    public void An_issuer_over_plain_http_elsewhere_is_refused(string issuer) => Assert.Throws<SettingsException>(() => Read(new()
+    {
+        ["TOWN_AUTH_MODE"] = "oidc",
+        ["TOWN_AUTH_ISSUER"] = issuer,
+        ["TOWN_AUTH_AUDIENCE"] = "town",
+    }));
+
+    [Theory]
+    [InlineData("urls", "http://0.0.0.0:8080")]
+    [InlineData("urls", "http://127.0.0.1:1;http://*:8080")]
+    [InlineData("urls", "http://[::]:8080")]
+    [InlineData("urls", "http://town.example:8080")]
+    [InlineData("http_ports", "8080")]
+    [InlineData("https_ports", "8443")]
+    [InlineData("Kestrel:Endpoints:any:Url", "http://+:8080")]
+    public void Without_authentication_no_other_machine_is_listened_to(string setting, string address)
+    {
+        var refused = Assert.Throws<SettingsException>(() => Read(new() { [setting] = address }));
+        Assert.Contains("TOWN_AUTH_MODE", Assert.Single(refused.Mistakes), StringComparison.Ordinal);
+
+        Read(new() { [setting] = address, ["TOWN_AUTH_MODE"] = "api_key" });
+    }
+
+    [Theory]
+    [InlineData("http://127.0.0.1:8080")]
+    [InlineData("http://localhost:8080;http://[::1]:8080")]
+    [InlineData("http://127.9.9.9:8080/")]
+    [InlineData("http://unix:/run/town.sock")]
+    public void This_machine_is_listened_to_in_every_mode(string urls) => Assert.Equal(AuthMode.None, Read(new() { ["urls"] = urls }).Auth.Mode);
+
+    [Theory]
+    [InlineData("right", true)]
+    [InlineData("wrong", false)]
+    public void An_Argon2id_hash_knows_its_secret(string secret, bool right)
+    {
+        var hash = Argon2.Hash("right");
+
+        Assert.StartsWith("$argon2id$v=19$m=65536,t=3,p=1$", hash, StringComparison.Ordinal);
+        Assert.Null(Argon2.Fault(hash));
+        Assert.Equal(right, Argon2.Verify(hash, secret));
+    }
+
+    [Theory]
+    [InlineData("$argon2i$v=19$m=65536,t=3,p=1$c29tZXNhbHRzb21lc2FsdA$WU4f0q1IVYJX8f0q1IVYJX8f0q1IVYJXWU4f0q1IVYI")]
+    [InlineData("$argon2id$v=19$m=99999999,t=3,p=1$c29tZXNhbHRzb21lc2FsdA$WU4f0q1IVYJX8f0q1IVYJX8f0q1IVYJXWU4f0q1IVYI")]
+    [InlineData("plain")]
+    public void What_is_no_bounded_Argon2id_hash_is_refused(string hash) => Assert.NotNull(Argon2.Fault(hash));
+
+    private static TownSettings Read(Dictionary<string, string?> settings) =>
+        TownSettings.From(new ConfigurationBuilder().AddInMemoryCollection(settings).Build());
+}
