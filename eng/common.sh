@@ -23,6 +23,8 @@ ensure_programs() {
   have bwrap || want+=(bubblewrap)
   have git || want+=(git)
   have curl || want+=(curl)
+  # Only a configured key hash (TOWN_AUTH_API_KEY_HASH) needs it.
+  ls /usr/lib/*/libargon2.so.1 /usr/lib/libargon2.so.1 >/dev/null 2>&1 || want+=(libargon2-1)
   [ ${#need[@]} -eq 0 ] && [ ${#want[@]} -eq 0 ] && return 0
 
   if [ "$(id -u)" = 0 ] && have apt-get; then
