@@ -119,7 +119,15 @@ public static class Extensions
 
             // Asked for before the run: the host takes its services with it.
             var footing = app.Services.GetService<Footing>();
-            await app.RunAsync();
+            try
+            {
+                await app.RunAsync();
+            }
+            catch (OperationCanceledException) when (footing is { Mistakes.Count: > 0 })
+            {
+                // Told to end before all of it had started: what is wrong is said below.
+            }
+
             return footing is { Mistakes.Count: > 0 } ? throw new SettingsException(footing.Mistakes) : 0;
         }
         catch (SettingsException wrong)
