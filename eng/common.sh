@@ -12,6 +12,9 @@ have() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || [ -x "/sbin
 
 have_postgres() { have initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; }
 
+# Files, because a library answers no command; one of the two places is enough.
+have_argon2() { compgen -G '/usr/lib/*/libargon2.so.1' >/dev/null || compgen -G '/usr/lib*/libargon2.so.1' >/dev/null; }
+
 # Installs what is missing where that is allowed, else says in one line what to install.
 # ensure_programs <what needs them> : needs redis-server and postgres unless servers elsewhere are named.
 ensure_programs() {
@@ -24,7 +27,7 @@ ensure_programs() {
   have git || want+=(git)
   have curl || want+=(curl)
   # Only a configured key hash (TOWN_AUTH_API_KEY_HASH) needs it.
-  ls /usr/lib/*/libargon2.so.1 /usr/lib/libargon2.so.1 >/dev/null 2>&1 || want+=(libargon2-1)
+  have_argon2 || want+=(libargon2-1)
   [ ${#need[@]} -eq 0 ] && [ ${#want[@]} -eq 0 ] && return 0
 
   if [ "$(id -u)" = 0 ] && have apt-get; then
