@@ -98,8 +98,8 @@ internal sealed class ProcessTree(ChildProcess main, TreeShape shape, string tas
         return found;
     }
 
-    /// <summary>Ends a loose tree whose parent, and with it everything known but these names, is gone.</summary>
-    public static void KillLoose(int session, string taskMark, string attemptMark)
+    /// <summary>Ends a tree whose parent, and with it everything known but these names, is gone.</summary>
+    public static void KillLeftBehind(int session, string taskMark, string attemptMark)
     {
         for (var pass = 0; pass < Passes; pass++)
         {

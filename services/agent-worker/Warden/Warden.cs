@@ -8,12 +8,12 @@ using Townhall.Worker.Runtimes.Command;
 
 namespace Townhall.Worker.Warden;
 
-/// <summary>Keeps a second process beside us that freezes our commands at their fences also when we stand still, and ends the
-/// trees of unsandboxed ones when we are killed.</summary>
+/// <summary>Keeps a second process beside us that freezes our commands at their fences also when we stand still, and ends what
+/// is left of them when we are killed.</summary>
 /// <remarks>
 /// A process that was stopped cannot stop others, and its leases end without it: so a small process, which needs nothing of
-/// us but the news of a renewal, looks at each fence by its own clock. A sandbox ends with its parent by the kernel's doing;
-/// without one the kernel ends the command only, not what it started, and the small process does the rest.
+/// us but the news of a renewal, looks at each fence by its own clock. A sandbox ends with its parent by the kernel's doing,
+/// once it is set up; without one the kernel ends the command only, not what it started. The small process does the rest.
 /// </remarks>
 internal sealed partial class Warden(ChildProcesses children, ILogger logger) : IDisposable
 {

@@ -48,9 +48,11 @@ internal static class WardenProgram
             Hold([.. trees.Where(tree => tree.Value.FenceMs <= Libc.UptimeMs() && frozen.Add(tree.Key)).Select(static tree => tree.Value)], frozen: true);
         }
 
-        foreach (var tree in trees.Values.Where(static tree => tree.Shape == TreeShape.Loose))
+        // Sandboxes, too: the kernel ends one with its parent only from the moment on when it has asked for that, and a
+        // command can be running before its sandbox did.
+        foreach (var tree in trees.Values)
         {
-            ProcessTree.KillLoose(tree.Main, tree.Task, tree.Attempt);
+            ProcessTree.KillLeftBehind(tree.Main, tree.Task, tree.Attempt);
         }
 
         return Lifetime.ExitCodes.Done;

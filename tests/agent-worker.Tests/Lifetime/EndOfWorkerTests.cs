@@ -1,4 +1,7 @@
+using System.Diagnostics;
+using Townhall.Worker.Processes;
 using Townhall.Worker.Tests.Harness;
+using Townhall.Worker.Warden;
 
 namespace Townhall.Worker.Tests.Lifetime;
 
@@ -18,6 +21,26 @@ public sealed class EndOfWorkerTests
         await Sleeps.AppearAsync(sleep, 4, worker.Log);
         worker.Signal("KILL");
         await Sleeps.AreGoneAsync(sleep, TimeSpan.FromSeconds(2));
+    }
+
+    [Fact]
+    public async Task What_is_left_of_a_sandbox_that_lost_its_outer_half_ends_with_the_worker()
+    {
+        var sleep = Sleeps.UniqueSleep();
+        using var left = Process.Start(new ProcessStartInfo("sleep", [sleep]) { Environment = { ["TOWNHALL_TASK_ID"] = sleep, ["TOWNHALL_ATTEMPT"] = "1" } })!;
+        using var warden = Process.Start(new ProcessStartInfo(WorkerUnderTest.Program, [Warden.Warden.Argument]) { RedirectStandardInput = true })!;
+        using (var gone = Process.Start("true"))
+        {
+            await gone.WaitForExitAsync();
+            var told = new Guarded($"TOWNHALL_TASK_ID={sleep}", "TOWNHALL_ATTEMPT=1", gone.Id, TreeShape.Namespace, long.MaxValue, Paused: false);
+            await warden.StandardInput.WriteAsync(told.Line());
+        }
+
+        // Its input ends as it does when the worker dies.
+        warden.StandardInput.Close();
+        await left.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(20));
+        Assert.Equal(137, left.ExitCode);
+        await warden.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(20));
     }
 
     [Theory]

@@ -99,11 +99,8 @@ internal sealed partial class CommandRuntime(CommandHost host, OutputUploads upl
         var launch = sandbox.Wrap(command, programFolders, lease.Grant, folders);
         var input = preset is null or { Prompt: PromptRoute.StandardInput } ? folders.Prompt : "/dev/null";
 
-        if (sandbox.Shape == TreeShape.Loose)
-        {
-            await host.Warden.StartAsync();
-        }
-
+        // Before the command: what we say to it waits in its pipe, and counts also when we are killed a moment later.
+        await host.Warden.StartAsync();
         var output = uploads.Open(attempt.Reference);
         try
         {
@@ -111,12 +108,6 @@ internal sealed partial class CommandRuntime(CommandHost host, OutputUploads upl
                 launch, sandbox, environment, input, lease, output, TaskLimits.BlobBytes, host.User, host.Children, host.Clock);
             host.Warden.Guard(running.Tree, sandbox.Shape, lease);
             attempt.Attach(running.Tree, folders, (untilFence, paused) => host.Warden.Fence(lease, untilFence, paused));
-            if (sandbox.Shape == TreeShape.Namespace)
-            {
-                // A sandbox dies with us, whoever watches: the command need not wait for that.
-                await host.Warden.StartAsync();
-            }
-
             var ending = await WaitAsync(attempt, running);
             var (status, ran) = await running.FinishAsync();
             host.Warden.Release(lease);
