@@ -21,7 +21,8 @@ internal abstract record KeyChange
     public sealed record Ended : KeyChange;
 }
 
-/// <summary>Every statement over keys that changes them, and their list. Each change counts up the version that services look at.</summary>
+/// <summary>Every statement over keys that changes them, and their list. Each change counts up the version that services look at;
+/// what is refused is rolled back, the count with it.</summary>
 internal sealed class KeyStore(NpgsqlDataSource database, TownSettings town)
 {
     /// <summary>Keys of a town that are neither revoked nor expired: every service keeps them all in memory.</summary>
@@ -68,7 +69,9 @@ internal sealed class KeyStore(NpgsqlDataSource database, TownSettings town)
     public async Task<KeyChange> MakeAsync(NewKey key, string actor, CancellationToken cancellationToken)
     {
         var (text, id, hash) = KeyFormat.Make();
-        await using var command = database.CreateCommand($"""
+        await using var connection = await database.OpenConnectionAsync(cancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        await using var command = new NpgsqlCommand($"""
             WITH {Counted}, judged AS (
                 SELECT CASE
                     WHEN $7::uuid IS NOT NULL AND NOT EXISTS (SELECT FROM agent WHERE id = $7 AND town = $1) THEN 'no_agent'
@@ -87,7 +90,7 @@ internal sealed class KeyStore(NpgsqlDataSource database, TownSettings town)
                 FROM made
             )
             SELECT j.verdict, m.created_at, m.expires_at FROM judged j LEFT JOIN made m ON true
-            """);
+            """, connection);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = id });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = key.Name! });
@@ -96,21 +99,33 @@ internal sealed class KeyStore(NpgsqlDataSource database, TownSettings town)
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = actor });
         command.Parameters.Add(new NpgsqlParameter { Value = key.AgentId is { } agent ? agent : DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Uuid });
         command.Parameters.Add(Life(key.ExpiresInSecs));
-        await using var row = await command.ExecuteReaderAsync(cancellationToken);
-        await row.ReadAsync(cancellationToken);
-        return (row.GetString(0), row.IsDBNull(1)) switch
+        KeyChange made;
+        await using (var row = await command.ExecuteReaderAsync(cancellationToken))
         {
-            ("no_agent", _) => new KeyChange.NoAgent(),
-            ("too_many", _) => new KeyChange.TooMany(),
-            (_, true) => new KeyChange.NameTaken(),
-            _ => new KeyChange.Made(new(id, key.Name!, text, [.. key.Scopes!.Distinct()], key.AgentId, row.GetDateTime(1), Moment(row, 2), null)),
-        };
+            await row.ReadAsync(cancellationToken);
+            made = (row.GetString(0), row.IsDBNull(1)) switch
+            {
+                ("no_agent", _) => new KeyChange.NoAgent(),
+                ("too_many", _) => new KeyChange.TooMany(),
+                (_, true) => new KeyChange.NameTaken(),
+                _ => new KeyChange.Made(new(id, key.Name!, text, [.. key.Scopes!.Distinct()], key.AgentId, row.GetDateTime(1), Moment(row, 2), null)),
+            };
+        }
+
+        if (made is KeyChange.Made)
+        {
+            await transaction.CommitAsync(cancellationToken);
+        }
+
+        return made;
     }
 
     public async Task<KeyChange> RotateAsync(string old, KeyRotation rotation, string actor, CancellationToken cancellationToken)
     {
         var (text, id, hash) = KeyFormat.Make();
-        await using var command = database.CreateCommand($"""
+        await using var connection = await database.OpenConnectionAsync(cancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        await using var command = new NpgsqlCommand($"""
             WITH {Counted}, replaced AS (
                 UPDATE api_key k
                 SET superseded_by = $3, expires_at = least(k.expires_at, now() + $5)
@@ -129,7 +144,7 @@ internal sealed class KeyStore(NpgsqlDataSource database, TownSettings town)
             )
             SELECT m.name, m.scopes, m.agent_id, m.created_at, m.expires_at, EXISTS (SELECT FROM api_key WHERE town = $1 AND id = $2)
             FROM (SELECT 1) one LEFT JOIN made m ON true
-            """);
+            """, connection);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = old });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = id });
@@ -137,22 +152,35 @@ internal sealed class KeyStore(NpgsqlDataSource database, TownSettings town)
         command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = TimeSpan.FromSeconds(rotation.OverlapSecs) });
         command.Parameters.Add(Life(rotation.ExpiresInSecs));
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = actor });
-        await using var row = await command.ExecuteReaderAsync(cancellationToken);
-        await row.ReadAsync(cancellationToken);
-        return row.IsDBNull(0)
-            ? row.GetBoolean(5) ? new KeyChange.Ended() : new KeyChange.NotFound()
-            : new KeyChange.Made(new(
-                id, row.GetString(0), text, row.GetFieldValue<string[]>(1), row.IsDBNull(2) ? null : row.GetGuid(2), row.GetDateTime(3), Moment(row, 4), old));
+        KeyChange rotated;
+        await using (var row = await command.ExecuteReaderAsync(cancellationToken))
+        {
+            await row.ReadAsync(cancellationToken);
+            rotated = row.IsDBNull(0)
+                ? row.GetBoolean(5) ? new KeyChange.Ended() : new KeyChange.NotFound()
+                : new KeyChange.Made(new(
+                    id, row.GetString(0), text, row.GetFieldValue<string[]>(1), row.IsDBNull(2) ? null : row.GetGuid(2), row.GetDateTime(3), Moment(row, 4), old));
+        }
+
+        if (rotated is KeyChange.Made)
+        {
+            await transaction.CommitAsync(cancellationToken);
+        }
+
+        return rotated;
     }
 
     /// <returns>False when there is no such key; true also when it had ended before.</returns>
     public async Task<bool> RevokeAsync(string id, string actor, CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand($"""
-            WITH {Counted}, revoked AS (
-                UPDATE api_key SET revoked_at = now() FROM counted
-                WHERE api_key.town = $1 AND id = $2 AND revoked_at IS NULL
+            WITH revoked AS (
+                UPDATE api_key SET revoked_at = now()
+                WHERE town = $1 AND id = $2 AND revoked_at IS NULL
                 RETURNING id, name, agent_id
+            ), counted AS (
+                INSERT INTO api_key_version (town, version) SELECT $1, 1 FROM revoked
+                ON CONFLICT (town) DO UPDATE SET version = api_key_version.version + 1
             ), logged AS (
                 INSERT INTO ledger_pending (town, actor, action, agent_id, detail)
                 SELECT $1, $3, 'KeyRevoked', agent_id, json_build_object('key_id', id, 'name', name)::text FROM revoked

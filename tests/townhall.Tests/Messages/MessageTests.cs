@@ -51,6 +51,7 @@ public sealed class MessageTests(PostgresServer postgres, RedisServer redis) : I
 
         Assert.Equal(messages.Select(static one => one.GetProperty("id").GetString()), read);
         Assert.Equal((201, ann), (real.Status, real.Json.GetProperty("to_agent").GetGuid()));
+        Assert.Equal((409, "message_is_task"), (await api.SendAsync(HttpMethod.Delete, $"/v1/messages/{real.Json.GetProperty("message_id").GetString()}", null, deadline)) is var mine ? (mine.Status, mine.Code) : default);
         var made = (await api.GetAsync($"/v1/tasks/{real.Json.GetProperty("task_id").GetString()}", deadline)).Json;
         Assert.Equal(("please rebase", "assigned", "ann"), (made.GetProperty("description").GetString(), made.GetProperty("state").GetString(), made.GetProperty("agent_name").GetString()));
         var view = (await api.GetAsync("/v1/agents/ann", deadline)).Json;

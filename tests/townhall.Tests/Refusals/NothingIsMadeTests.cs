@@ -8,6 +8,7 @@ namespace Townhall.Api.Tests.Refusals;
 public sealed class NothingIsMadeTests(PostgresServer postgres, RedisServer redis) : IClassFixture<PostgresServer>, IClassFixture<RedisServer>
 {
     private const string Assign = "/v1/tasks/assign";
+    private const string Keys = "/v1/keys";
     private const string Nobody = "01890a5d-ac96-774b-bcce-b302099a8057";
 
     /// <summary>Refusals of reads and of calls that create nothing; the others are all met here.</summary>
@@ -16,8 +17,10 @@ public sealed class NothingIsMadeTests(PostgresServer postgres, RedisServer redi
         "agent_move_refused", "agent_not_ended", "blob_not_found", "bad_cursor", "bulk_not_found", "limit_not_found", "unknown_path", "method_not_allowed",
         // Outages and full queues are no 4xx: OverloadTests and the fault matrix have them. Nor is what nobody foresaw.
         "database_unavailable", "deadline_exceeded", "overloaded", "internal_error",
-        // Asks for 100,000 tasks, or 16 notes of 16 KiB: BulkTests and SteeringTests count rows there.
-        "bulk_too_large", "steering_full",
+        // Asks for 100,000 tasks, or 16 notes of 16 KiB, or bytes: BulkTests, SteeringTests and EntityTagTests count rows there.
+        "bulk_too_large", "steering_full", "blob_hash_mismatch",
+        // Here everybody may speak as anybody: SenderTests.
+        "sender_not_yours", "message_not_found", "message_is_task",
     ];
 
     [Fact]
@@ -25,7 +28,7 @@ public sealed class NothingIsMadeTests(PostgresServer postgres, RedisServer redi
     {
         var deadline = Deadline.Of(TimeSpan.FromSeconds(60));
         await using var api = await Api.StartAsync(postgres, redis, deadline);
-        foreach (var name in (string[])["known", "closed", "twin-a", "twin-b"])
+        foreach (var name in (string[])["known", "closed", "full", "twin-a", "twin-b"])
         {
             await api.SpawnAsync(name, deadline);
         }
@@ -42,6 +45,13 @@ public sealed class NothingIsMadeTests(PostgresServer postgres, RedisServer redi
         Assert.Equal(201, (await api.PostAsync($"/v1/tasks/{ended["failed"]}/retry", "", deadline)).Status);
         var live = await api.AssignAsync("known", "live", deadline);
         Assert.Equal(201, (await api.PostAsync(Assign, """{"agent":"known","task":"keyed"}""", deadline, key: "used")).Status);
+        await api.Database.ExecuteAsync($"""
+            INSERT INTO message (id, town, to_agent, kind, urgent, from_name, body, created_by)
+            SELECT gen_random_uuid(), '{api.Database.Town}', id, 'info', false, 'x', 'x', 'x' FROM agent, generate_series(1, 1000) WHERE name = 'full'
+            """, deadline);
+        Assert.Equal(201, (await api.PostAsync(Keys, """{"name":"ci","scopes":["town.read"]}""", deadline)).Status);
+        var spent = (await api.PostAsync(Keys, """{"name":"spent","scopes":["town.read"]}""", deadline)).Json.GetProperty("key_id").GetString();
+        Assert.Equal(204, (await api.SendAsync(HttpMethod.Delete, $"{Keys}/{spent}", null, deadline)).Status);
 
         (string Path, string Body, string? Key, int Status, string Code)[] calls =
         [
@@ -79,6 +89,15 @@ public sealed class NothingIsMadeTests(PostgresServer postgres, RedisServer redi
             ("/v1/tasks/bulk", """{"action":"cancel","dry_run":true,"filter":{"agent":"nobody"}}""", null, 404, "agent_not_found"),
             ("/v1/tasks/bulk", """{"confirm_token":"made up"}""", null, 409, "bulk_token_refused"),
             ($"/v1/tasks/{ended["failed"]}/steer", """{"text":"hurry"}""", null, 409, "task_ended"),
+            ("/v1/backlog", """{"description":""}""", null, 422, "invalid_value"),
+            ($"/v1/backlog/{live}/claim", """{"agent":"known"}""", null, 409, "task_not_in_backlog"),
+            ($"/v1/backlog/{live}/claim", """{"agent":"supervisor"}""", null, 409, "agent_is_supervisor"),
+            ("/v1/messages/send", """{"to":"full","message":"x","kind":"info"}""", null, 429, "inbox_full"),
+            ("/v1/messages/send", """{"to":"full","message":"x"}""", "full", 429, "inbox_full"),
+            (Keys, """{"name":"CI","scopes":["town.read"]}""", null, 409, "key_name_taken"),
+            (Keys, """{"name":"new","scopes":["everything"]}""", null, 422, "invalid_value"),
+            ($"{Keys}/0123456789abcdef/rotate", "", null, 404, "key_not_found"),
+            ($"{Keys}/{spent}/rotate", "", null, 409, "key_ended"),
         ];
         var seen = new HashSet<string>();
         var before = await EverythingAsync(api, deadline);
@@ -98,6 +117,16 @@ public sealed class NothingIsMadeTests(PostgresServer postgres, RedisServer redi
             Assert.Equal((code, before), (code, await EverythingAsync(api, deadline)));
             seen.Add(code);
         }
+
+        await api.Database.ExecuteAsync($"""
+            INSERT INTO api_key (town, id, name, secret_sha256, scopes, created_by)
+            SELECT '{api.Database.Town}', lpad(to_hex(n), 16, '0'), 'many-' || n, sha256(n::text::bytea), ARRAY['town.read'], 'x' FROM generate_series(1, 9999) n
+            """, deadline);
+        before = await EverythingAsync(api, deadline);
+        var many = await api.PostAsync(Keys, """{"name":"new","scopes":["town.read"]}""", deadline);
+        Assert.Equal((409, "too_many_keys"), (many.Status, many.Code));
+        Assert.Equal(before, await EverythingAsync(api, deadline));
+        seen.Add(many.Code!);
 
         // A batch answers each row alone: the refused ones leave as little behind.
         var mixed = await api.PostAsync("/v1/tasks/assign-batch", """
