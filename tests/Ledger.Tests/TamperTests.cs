@@ -152,7 +152,9 @@ public sealed class TamperTests(PostgresServer postgres) : IClassFixture<Postgre
         var writing = WriteAsync(database, stop, deadline);
         var reader = new LedgerReader(database.App);
         var last = 0L;
-        for (var run = 0; run < 200; run++)
+
+        // Looks at an empty ledger prove nothing: it goes on until there was something to accuse.
+        for (var run = 0; run < 200 || last == 0; run++)
         {
             var head = await reader.CheckpointAsync(database.Town, deadline);
             var verdict = await LedgerVerifier.VerifyAsync(UpToAsync(reader.AllAsync(database.Town, deadline), head.Seq), head, deadline);

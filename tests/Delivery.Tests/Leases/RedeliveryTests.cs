@@ -50,16 +50,16 @@ public sealed class RedeliveryTests
         var again = await town.StartedAsync(task, 2, deadline);
         var released = await town.EntryAsync("TaskReleased", task, deadline);
         Assert.InRange(released - told, TimeSpan.FromSeconds(1), MeasuredTown.Grace);
-        Assert.InRange(again - released, TimeSpan.Zero, TimeSpan.FromSeconds(2));
+        Assert.InRange(again - released, TimeSpan.Zero, TimeSpan.FromSeconds(2) * ProcessTable.Stretch());
     }
 
     [Fact]
     public async Task A_live_worker_is_not_robbed_of_a_task_that_takes_twenty_leases()
     {
-        var deadline = Deadline.Of(TimeSpan.FromSeconds(60));
-        await using var town = await MeasuredTown.StartAsync(new(Workers: 2, Lease: 1), deadline);
+        var deadline = Deadline.Of(TimeSpan.FromSeconds(90));
+        await using var town = await MeasuredTown.StartAsync(new(Workers: 2, Lease: 2), deadline);
         var agents = await town.Parts.AgentsAsync(2, deadline);
-        var task = await town.AssignAsync(agents[0], "sleep 20", deadline);
+        var task = await town.AssignAsync(agents[0], "sleep 40", deadline);
         await town.Parts.StartedAsync(task, 1, deadline);
 
         // Others come and go beside it, so that its worker has more to do than to renew.
@@ -69,7 +69,7 @@ public sealed class RedeliveryTests
         }
 
         Assert.Equal("completed", await town.Parts.EndedAsync(task, deadline));
-        Assert.InRange(await town.ScalarAsync<TimeSpan>($"SELECT completed_at - started_at FROM task_history WHERE id = '{task}'", deadline), 20 * town.Lease, TimeSpan.FromSeconds(40));
+        Assert.InRange(await town.ScalarAsync<TimeSpan>($"SELECT completed_at - started_at FROM task_history WHERE id = '{task}'", deadline), 20 * town.Lease, TimeSpan.FromSeconds(60));
         Assert.Equal(1, await town.ScalarAsync<int>("SELECT max(attempt) FROM task_history", deadline));
         Assert.Equal(0, await town.EntriesAsync("LeaseExpired", deadline));
         Assert.Equal([1], town.Parts.Effects.Read().Where(effect => effect.Task == task).Select(static effect => effect.Epoch).Distinct());
@@ -87,7 +87,8 @@ public sealed class RedeliveryTests
         var due = new Dictionary<Guid, DateTime>();
         for (var i = 0; i < 30; i++)
         {
-            var at = now.AddMilliseconds(1000 + (i * 97));
+            // All are accepted before the first is due, also by services that have just started.
+            var at = now.AddMilliseconds(6000 + (i * 97));
             due.Add(await town.AssignAsync(agent, "later", deadline, at), at);
         }
 
@@ -97,7 +98,7 @@ public sealed class RedeliveryTests
             var started = await town.ScalarAsync<DateTime>($"SELECT started_at FROM task_history WHERE id = '{task}'", deadline);
 
             // The database keeps microseconds, and what was sent has more.
-            Assert.InRange(started - at, TimeSpan.FromMicroseconds(-1), MeasuredTown.Look + TimeSpan.FromSeconds(1));
+            Assert.InRange(started - at, TimeSpan.FromMicroseconds(-1), (MeasuredTown.Look + TimeSpan.FromSeconds(1)) * ProcessTable.Stretch());
         }
     }
 

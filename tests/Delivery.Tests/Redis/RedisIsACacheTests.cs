@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Townhall.Contracts.Workers;
 using Townhall.Delivery.Tests.Town;
+using Townhall.Faults;
 using Townhall.Testing;
 
 namespace Townhall.Delivery.Tests.Redis;
@@ -36,7 +37,7 @@ public sealed class RedisIsACacheTests
         }
 
         var last = await town.ScalarAsync<DateTime>("SELECT max(leased_at) FROM task", deadline);
-        Assert.InRange(last - flushed, TimeSpan.Zero, 2 * MeasuredTown.Look);
+        Assert.InRange(last - flushed, TimeSpan.Zero, 2 * MeasuredTown.Look * ProcessTable.Stretch());
         Assert.Equal(Tasks, leases.Select(static lease => lease.TaskId).Distinct().Count());
         Assert.Equal(200, (await worker.SettleAsync(AttemptOutcomes.Completed, [.. leases], deadline)).Status);
         await town.Parts.QuietAsync(deadline);
