@@ -87,8 +87,8 @@ public sealed class RedeliveryTests
         var due = new Dictionary<Guid, DateTime>();
         for (var i = 0; i < 30; i++)
         {
-            // All are accepted before the first is due, also by services that have just started.
-            var at = now.AddMilliseconds(6000 + (i * 97));
+            // All are accepted before the first is due, also by services that have just started, and none waits for another to end.
+            var at = now.AddMilliseconds(6000 + (i * 257));
             due.Add(await town.AssignAsync(agent, "later", deadline, at), at);
         }
 

@@ -47,8 +47,8 @@ public sealed class OverloadTests
         }
 
         Assert.All(stalled, static answer => Assert.Equal((503, TimeSpan.FromSeconds(1)), (answer.Status, answer.RetryAfter?.Delta)));
-        Assert.Equal(0, await town.ScalarAsync<long>("SELECT (SELECT count(*) FROM task_output) + (SELECT count(*) FROM task_history)", deadline));
 
+        // A 503 says that nobody knows, not that nothing happened: a statement that was being cancelled may have come through.
         foreach (var lease in leases)
         {
             await Eventually.Is(
