@@ -21,6 +21,7 @@ internal sealed record Options
           --slots N             slots of the worker in P4 and P5 (default 256)
           --rate N              calls a second in P5 (default 200)
           --repeat N            starts from zero a run of P6 (default 10)
+          --without-keys        P1 to P5, P9 and P11 in mode none instead of api_key with a named key in every call
           --without-dispatcher  P1 and P3 with nobody sealing the ledger meanwhile
           --env NAME=VALUE      a variable for every service, as DOTNET_PerfMapEnabled=1; may be repeated
           --postgres NAME=VALUE a setting of Postgres in P1 to P5, as shared_preload_libraries=auto_explain; may be repeated
@@ -54,6 +55,11 @@ internal sealed record Options
 
     public bool WithoutDispatcher { get; private set; }
 
+    public bool WithoutKeys { get; private set; }
+
+    /// <summary>What a report says about authentication.</summary>
+    public string Keys => WithoutKeys ? "mode none: no authentication in the figure" : "mode api_key, each call with a named key";
+
     public bool Logs { get; private set; }
 
     public Dictionary<string, string> Environment { get; } = new(StringComparer.Ordinal);
@@ -76,6 +82,9 @@ internal sealed record Options
             var name = arguments[i];
             switch (name)
             {
+                case "--without-keys":
+                    options.WithoutKeys = true;
+                    break;
                 case "--without-dispatcher":
                     options.WithoutDispatcher = true;
                     break;

@@ -19,7 +19,7 @@ internal sealed class AcceptBenchmark(string name, bool throughEdge) : IBenchmar
             $"POST /v1/tasks/assign, {options.Callers} callers, {(throughEdge ? "through the edge" : "directly on townhall")}, {options.Agents} agents",
             runs,
             new Dictionary<string, string> { ["accepted"] = throughEdge ? "at least 7000" : "at least 15000" },
-            "no authentication exists yet, so none is in the figure",
+            options.Keys,
             options.WithoutDispatcher ? "no dispatcher: nobody seals the ledger meanwhile" : "the dispatcher seals the ledger meanwhile; no worker runs");
     }
 

@@ -31,7 +31,7 @@ internal sealed class BatchBenchmark : IBenchmark
                 ["sustained, entries left to seal"] = "as many as are written in a second",
             },
             $"sustained: at most {SustainedRate} tasks/s for twice as long, after everything from before is sealed",
-            "no authentication exists yet, so none is in the figure",
+            options.Keys,
             options.WithoutDispatcher ? "no dispatcher: nobody seals the ledger meanwhile" : "the dispatcher seals the ledger meanwhile; no worker runs");
     }
 
@@ -40,9 +40,8 @@ internal sealed class BatchBenchmark : IBenchmark
         var length = TimeSpan.FromSeconds(options.Seconds ?? 10);
         using var bound = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, Deadline.Of((3 * length) + TimeSpan.FromSeconds(120)));
         await using var town = await BenchTown.StartAsync(options, options.WithoutDispatcher ? TownParts.None : TownParts.Dispatcher, bound.Token);
-        var target = town.Townhall.Address;
-        await town.SpawnAgentsAsync(target, bound.Token);
-        var plan = Plan(target, options) with { Callers = Callers, Duration = WarmUp };
+        await town.SpawnAgentsAsync(town.Townhall.Address, bound.Token);
+        var plan = Plan(town, options) with { Callers = Callers, Duration = WarmUp };
         var warm = await LoadThread.RunAsync(plan, TimeProvider.System, bound.Token);
         var meter = town.StartCpuMeter();
         var load = await LoadThread.RunAsync(plan with { Duration = length }, TimeProvider.System, bound.Token);
@@ -64,10 +63,10 @@ internal sealed class BatchBenchmark : IBenchmark
     }
 
     /// <summary>Whole calls of 500 tasks each, for agents in turn.</summary>
-    public static LoadPlan Plan(Uri target, Options options) => new()
+    public static LoadPlan Plan(BenchTown town, Options options) => new()
     {
-        Target = target,
-        Requests = [.. Enumerable.Range(0, 16).Select(call => LoadThread.Post(target, "/v1/tasks/assign-batch", Body(call, options.Agents)))],
+        Target = town.Townhall.Address,
+        Requests = [.. Enumerable.Range(0, 16).Select(call => LoadThread.Post(town.Townhall.Address, "/v1/tasks/assign-batch", Body(call, options.Agents), town.Key))],
         Callers = Callers,
         Expected = 200,
         AnswerBytesMost = 256 * 1024,

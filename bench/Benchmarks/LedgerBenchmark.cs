@@ -37,7 +37,7 @@ internal sealed class LedgerBenchmark : IBenchmark
         using var bound = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, Deadline.Of(length + TimeSpan.FromSeconds(220)));
         var deadline = bound.Token;
         await using var town = await BenchTown.StartAsync(options, TownParts.None, deadline);
-        var plan = BatchBenchmark.Plan(town.Townhall.Address, options);
+        var plan = BatchBenchmark.Plan(town, options);
         await town.SpawnAgentsAsync(town.Townhall.Address, deadline);
         Report.Progress($"writing {options.Entries} entries");
         await LoadThread.RunAsync(plan with { Count = options.Entries / BatchBenchmark.Rows }, TimeProvider.System, deadline);
@@ -83,7 +83,7 @@ internal sealed class LedgerBenchmark : IBenchmark
         var startedAt = TimeProvider.System.GetTimestamp();
         await using var verify = await KeptProcess.StartAsync(
             "tt", Programs.Dotnet(), [Programs.Built("cli"), "ledger", "verify", "--town-url", town.Townhall.Address.ToString(), "--json"],
-            new Dictionary<string, string>());
+            town.Key is { } key ? new() { ["TOWN_API_KEY"] = key } : new Dictionary<string, string>());
         var code = await verify.ExitAsync(deadline);
         var time = TimeProvider.System.GetElapsedTime(startedAt);
         var cpu = meter.Stop(await town.PostgresLabelsAsync(deadline));

@@ -35,9 +35,10 @@ internal sealed class LoadThread : IDisposable
             cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     /// <summary>A request as it goes over the wire.</summary>
-    public static byte[] Post(Uri target, string path, string json) => Encoding.UTF8.GetBytes(string.Create(
+    /// <param name="key">The caller's key; null without authentication.</param>
+    public static byte[] Post(Uri target, string path, string json, string? key) => Encoding.UTF8.GetBytes(string.Create(
         CultureInfo.InvariantCulture,
-        $"POST {path} HTTP/1.1\r\nHost: {target.Authority}\r\nContent-Type: application/json\r\nContent-Length: {Encoding.UTF8.GetByteCount(json)}\r\n\r\n{json}"));
+        $"POST {path} HTTP/1.1\r\nHost: {target.Authority}\r\n{(key is null ? "" : $"Authorization: Bearer {key}\r\n")}Content-Type: application/json\r\nContent-Length: {Encoding.UTF8.GetByteCount(json)}\r\n\r\n{json}"));
 
     public void Dispose()
     {

@@ -1,8 +1,10 @@
 using System.Globalization;
 using System.Net.Http.Json;
+using System.Text.Json;
 using Npgsql;
 using Townhall.Bench.Load;
 using Townhall.Bench.Proc;
+using Townhall.Contracts.Keys;
 using Townhall.Testing;
 
 namespace Townhall.Bench.Town;
@@ -38,6 +40,11 @@ internal sealed class BenchTown : IAsyncDisposable
 
     public ServiceProcess? Edge { get; private set; }
 
+    /// <summary>The named key that calls are made with; null without authentication.</summary>
+    public string? Key { get; private set; }
+
+    private string AdminKeyFile => Path.Combine(_servers.Folder, "admin.key");
+
     private string KeyFile => Path.Combine(_servers.Folder, "worker.key");
 
     public static async Task<BenchTown> StartAsync(Options options, TownParts parts, CancellationToken deadline)
@@ -48,7 +55,7 @@ internal sealed class BenchTown : IAsyncDisposable
         {
             await town.ApplySchemaAsync(deadline);
             await File.WriteAllTextAsync(town.KeyFile, $"thw_{Guid.NewGuid():N}{Guid.NewGuid():N}", deadline);
-            town.Townhall = await town.StartAsync("services/townhall", deadline);
+            await town.StartTownhallAsync(deadline);
             if (parts.HasFlag(TownParts.Dispatcher))
             {
                 town.Dispatcher = await town.StartAsync("services/dispatcher", deadline);
@@ -66,6 +73,28 @@ internal sealed class BenchTown : IAsyncDisposable
             await town.DisposeAsync();
             throw;
         }
+    }
+
+    /// <summary>In mode <c>api_key</c>, with a named key as callers have one.</summary>
+    private async Task StartTownhallAsync(CancellationToken deadline)
+    {
+        if (_options.WithoutKeys)
+        {
+            Townhall = await StartAsync("services/townhall", deadline);
+            return;
+        }
+
+        var (admin, _, _) = KeyFormat.Make();
+        await File.WriteAllTextAsync(AdminKeyFile, admin, deadline);
+        _options.Environment["TOWN_AUTH_MODE"] = "api_key";
+        _options.Environment["TOWN_ADMIN_KEY_FILE"] = AdminKeyFile;
+        Townhall = await StartAsync("services/townhall", deadline);
+        Townhall.Client.DefaultRequestHeaders.Authorization = new("Bearer", admin);
+        using var made = await Townhall.Client.PostAsJsonAsync(
+            new Uri("/v1/keys", UriKind.Relative), new { name = "bench", scopes = (string[])["town.read", "town.write", "agent.manage"] }, deadline);
+        made.EnsureSuccessStatusCode();
+        using var told = await JsonDocument.ParseAsync(await made.Content.ReadAsStreamAsync(deadline), cancellationToken: deadline);
+        Key = told.RootElement.GetProperty("key").GetString();
     }
 
     private ServiceProcess? Dispatcher { get; set; }
@@ -88,7 +117,7 @@ internal sealed class BenchTown : IAsyncDisposable
             }
 
             // 200 bytes of work, as the systems in the comparison had.
-            requests.Add(LoadThread.Post(target, "/v1/tasks/assign", $$"""{"agent":"{{name}}","task":"{{new string('x', 200)}}"}"""));
+            requests.Add(LoadThread.Post(target, "/v1/tasks/assign", $$"""{"agent":"{{name}}","task":"{{new string('x', 200)}}"}""", Key));
         }
 
         return requests;
