@@ -26,8 +26,7 @@ public static class Extensions
     public static TownSettings AddServiceDefaults(
         this WebApplicationBuilder builder, Action<IConfiguration, TownSettings, List<string>>? more = null)
     {
-        var town = TownSettings.From(builder.Configuration, more);
-        builder.Services.AddSingleton(town);
+        var town = builder.AddTownSettings(more);
         builder.Services.TryAddSingleton(TimeProvider.System);
         builder.ConfigureOpenTelemetry();
         // Thrown, what is wrong with a body can be said; by itself the framework answers 400 without a word.

@@ -20,7 +20,7 @@ have_argon2() { compgen -G '/usr/lib/*/libargon2.so.1' >/dev/null || compgen -G 
 ensure_programs() {
   have dotnet || refuse "the .NET 10 SDK is missing: https://dotnet.microsoft.com/download"
   local need=() want=()
-  [ -n "$(printenv ConnectionStrings__redis)" ] || have redis-server || need+=(redis-server)
+  [ -n "$(printenv ConnectionStrings__redis REDIS_URL TINYTOWN_REDIS_HOST)" ] || have redis-server || need+=(redis-server)
   [ -n "$(printenv ConnectionStrings__town)" ] || have_postgres || need+=(postgresql)
   { have setpriv && have setsid && have flock; } || need+=(util-linux)
   have bwrap || want+=(bubblewrap)

@@ -1,5 +1,7 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+using Townhall.ServiceDefaults.Settings;
 
 namespace Townhall.ServiceDefaults.Problems;
 
@@ -10,13 +12,17 @@ public sealed class LongRunningAttribute : Attribute;
 /// <summary>Ends every other request's work after its deadline, whatever it waits for.</summary>
 public static class RequestDeadline
 {
-    /// <summary>5 s: beyond three stages of a database time-out nobody waits any more (docs/decisions/deadlines.md).</summary>
-    public static readonly TimeSpan Default = TimeSpan.FromSeconds(5);
-
     private static readonly object Key = new();
 
     /// <summary>Put behind routing.</summary>
-    public static void UseRequestDeadline(this IApplicationBuilder app) => app.Use(async (context, next) =>
+    public static void UseRequestDeadline(this IApplicationBuilder app)
+    {
+        // 5 s unless told otherwise: beyond three stages of a database time-out nobody waits any more (docs/decisions/deadlines.md).
+        var longest = app.ApplicationServices.GetRequiredService<TownSettings>().RequestTimeout;
+        app.Use((context, next) => BoundAsync(context, next, longest));
+    }
+
+    private static async Task BoundAsync(HttpContext context, RequestDelegate next, TimeSpan longest)
     {
         if (context.GetEndpoint()?.Metadata.GetMetadata<LongRunningAttribute>() is not null)
         {
@@ -26,7 +32,7 @@ public static class RequestDeadline
 
         var gone = context.RequestAborted;
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(gone);
-        deadline.CancelAfter(Default);
+        deadline.CancelAfter(longest);
         context.RequestAborted = deadline.Token;
         try
         {
@@ -46,7 +52,7 @@ public static class RequestDeadline
         {
             context.RequestAborted = gone;
         }
-    });
+    }
 
     /// <summary>Marks an endpoint as waiting or streaming by design.</summary>
     public static TBuilder LongRunning<TBuilder>(this TBuilder builder)

@@ -6,9 +6,12 @@ using Townhall.ServiceDefaults.Authentication;
 
 namespace Townhall.ServiceDefaults.Settings;
 
-/// <summary>The settings that every service of a town reads alike, from <c>TOWN_*</c> (docs/configuration.md).</summary>
+/// <summary>The settings that every service of a town reads alike, from <c>TOWN_*</c> and tinytown.toml (docs/configuration.md).</summary>
+/// <remarks>Those whose summary says so may change while the process runs: read them where they are used, and keep no copy.</remarks>
 public sealed partial record TownSettings
 {
+    private volatile Changing _changing = new("claude", TimeSpan.FromSeconds(300), 10);
+
     /// <summary><c>TOWN_NAME</c>: the town this process serves. Default <c>town</c>.</summary>
     public required string Name { get; init; }
 
@@ -24,11 +27,29 @@ public sealed partial record TownSettings
     /// <summary><c>TOWN_USE_STREAMS</c>: the queue <c>streams</c> instead of <c>postgres</c>. Default false.</summary>
     public bool UseStreams { get; init; }
 
-    /// <summary><c>TOWN_IDLE_TIMEOUT_SECS</c>: after so long without work a worker ends and an agent is cold. Default 300 s; 0 never.</summary>
-    public TimeSpan IdleTimeout { get; init; }
+    /// <summary><c>TOWN_IDLE_TIMEOUT_SECS</c>: after so long without work a worker ends and an agent is cold. Default 300 s; 0 never. May change.</summary>
+    public TimeSpan IdleTimeout
+    {
+        get => _changing.IdleTimeout;
+        init => _changing = _changing with { IdleTimeout = value };
+    }
 
-    /// <summary><c>TOWN_MAX_AGENTS</c>: the ceiling in the scaling signal. Default 10.</summary>
-    public int MaxAgents { get; init; }
+    /// <summary><c>TOWN_MAX_AGENTS</c>: the ceiling in the scaling signal. Default 10. May change.</summary>
+    public int MaxAgents
+    {
+        get => _changing.MaxAgents;
+        init => _changing = _changing with { MaxAgents = value };
+    }
+
+    /// <summary><c>TOWN_DEFAULT_CLI</c>: what an agent runs when its maker says nothing. Default <c>claude</c>. May change.</summary>
+    public string DefaultCli
+    {
+        get => _changing.DefaultCli;
+        init => _changing = _changing with { DefaultCli = value };
+    }
+
+    /// <summary><c>TOWN_REQUEST_TIMEOUT_MS</c>: the longest a request may take that neither waits nor streams by design, 100 to 60000 ms. Default 5 s.</summary>
+    public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary><c>TOWN_MAX_WORKERS</c>: worker processes at once, 0 to 1000. Default 2.</summary>
     public int MaxWorkers { get; init; }
@@ -55,12 +76,17 @@ public sealed partial record TownSettings
     public TimeSpan LeaseOf(string runtime) =>
         Lease ?? TimeSpan.FromSeconds(runtime == Runtimes.Command ? 120 : 30);
 
+    /// <summary>Takes over what may change from newly read settings.</summary>
+    public void Take(TownSettings newer) => _changing = newer._changing;
+
     /// <summary>Reads and checks all of them.</summary>
+    /// <param name="already">Mistakes found before, to be told together with those found here.</param>
     /// <param name="more">Reads what a service has beside them, so that all mistakes are said at once.</param>
     /// <exception cref="SettingsException">At least one is wrong; the message names each with its remedy.</exception>
-    public static TownSettings From(IConfiguration configuration, Action<IConfiguration, TownSettings, List<string>>? more = null)
+    public static TownSettings From(
+        IConfiguration configuration, IEnumerable<string>? already = null, Action<IConfiguration, TownSettings, List<string>>? more = null)
     {
-        var mistakes = new List<string>();
+        var mistakes = new List<string>(already ?? []);
         var name = configuration["TOWN_NAME"] is { Length: > 0 } given ? given : "town";
         if (!TownName().IsMatch(name))
         {
@@ -77,6 +103,8 @@ public sealed partial record TownSettings
             UseStreams = Switch(configuration, "TOWN_USE_STREAMS", otherwise: false, mistakes),
             SnapshotAlarm = Seconds(configuration, "TOWN_SNAPSHOT_ALARM_SECS", 60, 1, 86_400, mistakes)!.Value,
             OneDatabaseRole = Switch(configuration, "TOWN_ONE_DATABASE_ROLE", otherwise: false, mistakes),
+            DefaultCli = Cli(configuration, mistakes),
+            RequestTimeout = TimeSpan.FromMilliseconds(Number(configuration, "TOWN_REQUEST_TIMEOUT_MS", 5000, 100, 60_000, mistakes)),
             MaxAgents = Number(configuration, "TOWN_MAX_AGENTS", 10, 0, 1_000_000, mistakes),
             MaxWorkers = Number(configuration, "TOWN_MAX_WORKERS", 2, 0, 1000, mistakes),
             WorkerSlots = Number(configuration, "TOWN_WORKER_SLOTS", 8, 1, 1024, mistakes),
@@ -112,6 +140,17 @@ public sealed partial record TownSettings
         }
 
         return null;
+    }
+
+    private static string Cli(IConfiguration configuration, List<string> mistakes)
+    {
+        var cli = configuration["TOWN_DEFAULT_CLI"] is { Length: > 0 } told ? told : "claude";
+        if (cli.Length > 4096 || cli.Any(char.IsControl))
+        {
+            mistakes.Add("TOWN_DEFAULT_CLI must be a preset or one command line of at most 4096 characters.");
+        }
+
+        return cli;
     }
 
     private static bool Switch(IConfiguration configuration, string key, bool otherwise, List<string> mistakes)
@@ -164,6 +203,9 @@ public sealed partial record TownSettings
 
     [GeneratedRegex("^[a-z0-9][a-z0-9_-]{0,62}$")]
     private static partial Regex TownName();
+
+    // One object, so that a reader never sees half of a change.
+    private sealed record Changing(string DefaultCli, TimeSpan IdleTimeout, int MaxAgents);
 }
 
 /// <summary>The configuration is wrong: every mistake at once, each with what would be right. The process ends with code 78.</summary>

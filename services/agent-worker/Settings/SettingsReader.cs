@@ -144,6 +144,26 @@ internal sealed class SettingsReader(IReadOnlyDictionary<string, string> environ
         return named;
     }
 
+    /// <summary>A line each, <c>name=value</c>; the value may hold more of the sign.</summary>
+    public IReadOnlyDictionary<string, string> Pairs(string name)
+    {
+        var pairs = new Dictionary<string, string>();
+        foreach (var line in (Text(name) ?? "").Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
+        {
+            var sign = line.IndexOf('=', StringComparison.Ordinal);
+            if (sign <= 0 || line[(sign + 1)..].Trim().Length == 0)
+            {
+                Mistake($"{name} has the line '{line}'; each must be name=command line.");
+            }
+            else
+            {
+                pairs[line[..sign].Trim()] = line[(sign + 1)..].Trim();
+            }
+        }
+
+        return pairs;
+    }
+
     private bool WrongFlag(string name, string text)
     {
         Mistake($"{name} is '{text}'; it must be true or false.");

@@ -47,6 +47,9 @@ internal sealed record WorkerSettings
     /// <summary>Variables named in <c>TOWN_COMMAND_ENV</c> that are set; presets get those of them that they ask for.</summary>
     public IReadOnlyDictionary<string, string> CommandEnvironment { get; init; } = new Dictionary<string, string>();
 
+    /// <summary><c>TOWN_AGENT_CLIS</c>: presets of this town, a line each, <c>name=command line</c>. They win over the built-in ones.</summary>
+    public IReadOnlyDictionary<string, string> AgentClis { get; init; } = new Dictionary<string, string>();
+
     /// <summary><c>TOWN_SANDBOX</c>: <c>auto</c> uses bubblewrap where it works, <c>none</c> never does. Default auto.</summary>
     public bool MaySandbox { get; init; } = true;
 
@@ -74,6 +77,7 @@ internal sealed record WorkerSettings
             CommandMemoryMb = reader.Number("TOWN_COMMAND_MEMORY_MB", MemoryMb(), 16, int.MaxValue),
             CommandPath = reader.Folders("TOWN_COMMAND_PATH", "PATH"),
             CommandEnvironment = reader.Named("TOWN_COMMAND_ENV"),
+            AgentClis = reader.Pairs("TOWN_AGENT_CLIS"),
             MaySandbox = reader.Choice("TOWN_SANDBOX", "auto", "none") != "none",
         };
         return reader.Mistakes is [] ? (settings, []) : (null, reader.Mistakes);

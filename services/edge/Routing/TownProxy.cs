@@ -15,7 +15,7 @@ internal static class TownProxy
     {
         builder.Services.AddSingleton<Outages>();
         builder.Services.AddReverseProxy()
-            .LoadFromMemory(TownRoutes.Routes, TownRoutes.Clusters(builder.Configuration))
+            .LoadFromMemory(TownRoutes.Routes, TownRoutes.Clusters(builder.Configuration, town.RequestTimeout))
             .AddTransforms(transforms =>
             {
                 // By this the services know that it is the edge who says where a request came from.

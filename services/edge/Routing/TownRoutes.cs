@@ -14,8 +14,8 @@ internal static class TownRoutes
     // What waits by design goes through a cluster of its own, because patience is a property of a cluster.
     private const string TownhallStreams = "townhall-streams";
 
-    /// <summary>How long a service may say nothing before the caller is told so.</summary>
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    /// <summary>How much longer than a request may take a service may say nothing: its own answer is to come first.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     /// <summary>Four keep-alives of the notifier: a stream that misses them all is dead, not quiet.</summary>
     private static readonly TimeSpan EventPatience = TimeSpan.FromSeconds(60);
@@ -45,8 +45,9 @@ internal static class TownRoutes
     ];
 
     /// <summary>Where the services are, from <c>services:{name}:http:0</c> (environment: <c>services__{name}__http__0</c>).</summary>
+    /// <param name="requestTimeout">The longest that a service lets a request take.</param>
     /// <exception cref="SettingsException">At least one address is missing or is not one.</exception>
-    public static IReadOnlyList<ClusterConfig> Clusters(IConfiguration configuration)
+    public static IReadOnlyList<ClusterConfig> Clusters(IConfiguration configuration, TimeSpan requestTimeout)
     {
         var mistakes = new List<string>();
         var townhall = Address(configuration, Townhall, mistakes);
@@ -56,9 +57,9 @@ internal static class TownRoutes
             ? throw new SettingsException(mistakes)
             :
             [
-                Cluster(Townhall, townhall, Patience),
+                Cluster(Townhall, townhall, requestTimeout + Patience),
                 Cluster(TownhallStreams, townhall, OutputPatience),
-                Cluster(Scaler, scaler, Patience),
+                Cluster(Scaler, scaler, requestTimeout + Patience),
                 Cluster(Notifier, notifier, EventPatience),
             ];
     }

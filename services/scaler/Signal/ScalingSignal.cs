@@ -25,7 +25,8 @@ internal sealed partial class ScalingSignal(
     private long _ringsSeen = -1;
     private bool _failing;
 
-    public ScalingLimits Limits { get; } = new(town.MaxAgents, town.MaxWorkers, town.WorkerSlots);
+    /// <summary>As they are now: the ceiling may change while the process runs.</summary>
+    public ScalingLimits Limits => new(town.MaxAgents, town.MaxWorkers, town.WorkerSlots);
 
     /// <returns>A reading at most 5 s old, or null when none could be had: an outage is not zero.</returns>
     public async Task<ScalingReading?> ReadAsync(CancellationToken cancellationToken)

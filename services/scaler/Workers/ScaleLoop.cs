@@ -19,7 +19,6 @@ internal sealed partial class ScaleLoop(
 
     /// <summary>Between two turns when workers are there: they take the work meanwhile, and every task rings.</summary>
     private static readonly TimeSpan Spacing = TimeSpan.FromMilliseconds(250);
-    private readonly ScalingLimits _limits = new(town.MaxAgents, town.MaxWorkers, town.WorkerSlots);
     private bool _failing;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -52,7 +51,7 @@ internal sealed partial class ScaleLoop(
         {
             await actuator.CatchUpAsync(either.Token);
             var demand = await store.ReadAsync(AgentCounting.Skip, either.Token);
-            var starting = actuator.Adjust(ScalingDecision.ToRun(demand, _limits), demand);
+            var starting = actuator.Adjust(ScalingDecision.ToRun(demand, new ScalingLimits(town.MaxAgents, town.MaxWorkers, town.WorkerSlots)), demand);
             if (_failing)
             {
                 _failing = false;

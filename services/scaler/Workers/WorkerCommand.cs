@@ -54,6 +54,11 @@ internal sealed record WorkerCommand(
         environment["TOWN_DISPATCHER_URL"] = dispatcher!;
         environment["TOWN_WORKER_SLOTS"] = town.WorkerSlots.ToString(CultureInfo.InvariantCulture);
         environment["TOWN_WORKER_KEY_FD"] = "0";
+        if (configuration["TOWN_AGENT_CLIS"] is { Length: > 0 } presets)
+        {
+            environment["TOWN_AGENT_CLIS"] = presets;
+        }
+
         return new WorkerCommand(Vectorize(program!), environment, key!, data);
     }
 

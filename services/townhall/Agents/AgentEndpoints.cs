@@ -7,6 +7,7 @@ using Townhall.Contracts.Ids;
 using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Problems;
 using Townhall.ServiceDefaults.Redis;
+using Townhall.ServiceDefaults.Settings;
 
 namespace Townhall.Api.Agents;
 
@@ -28,7 +29,8 @@ internal static class AgentEndpoints
     }
 
     internal static async Task<Results<Created<SpawnedAgent>, KeyedAnswer, Refusal>> SpawnAgent(
-        NewAgent agent, IdempotencyKey? key, Caller caller, AgentStore agents, KeyStore keys, Doorbell doorbell, CancellationToken cancellationToken)
+        NewAgent agent, IdempotencyKey? key, Caller caller, AgentStore agents, KeyStore keys, TownSettings town, Doorbell doorbell,
+        CancellationToken cancellationToken)
     {
         if (agent.Fault() is { } fault)
         {
@@ -44,7 +46,7 @@ internal static class AgentEndpoints
         doorbell.Ring(Doorbell.Work, Doorbell.Backlog);
 
         var id = AgentId.New();
-        var cli = agent.Cli ?? "claude";
+        var cli = agent.Cli ?? town.DefaultCli;
         var made = new SpawnedAgent(id.Value, agent.Name!, cli, agent.RoleId, agent.Nickname, agent.ParentAgentId, "Starting");
         if (key is null)
         {

@@ -6,7 +6,7 @@ using Townhall.ServiceDefaults.Problems;
 namespace Townhall.Api.Agents;
 
 /// <summary><c>POST /v1/agents</c>: what a caller says of a new agent. Only the name must be said.</summary>
-/// <param name="Cli">A preset (docs/runtimes.md), <c>noop</c>, or a command line; default <c>claude</c>.</param>
+/// <param name="Cli">A preset (docs/runtimes.md), <c>noop</c>, or a command line; default: setting <c>TOWN_DEFAULT_CLI</c>.</param>
 /// <param name="MaxConcurrency">Tasks at once, 1 to 1024; default 1.</param>
 /// <param name="MaxAttempts">Attempts of a failing task, 1 to 100; default 1, because coding agents have side effects.</param>
 /// <param name="TimeoutSecs">Longest attempt; default none.</param>

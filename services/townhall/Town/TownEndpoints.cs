@@ -7,10 +7,11 @@ using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Health;
 using Townhall.ServiceDefaults.Redis;
 using Townhall.ServiceDefaults.Settings;
+using Townhall.Settings;
 
 namespace Townhall.Api.Town;
 
-internal static class TownEndpoints
+internal static partial class TownEndpoints
 {
     private const int AgentsShown = 1000;
 
@@ -23,6 +24,13 @@ internal static class TownEndpoints
     public static void MapTown(this WebApplication app)
     {
         app.Services.GetRequiredService<Uptime>();
+
+        // All services read the file; one of them says what is odd in it.
+        foreach (var warning in app.Services.GetRequiredService<TownFileSource>().Warnings)
+        {
+            LogFileWarning(app.Logger, warning);
+        }
+
         app.MapGet("/health", GetHealth).AllowAnonymous().WithTags("Probes");
         app.MapGet("/healthz", GetHealth).AllowAnonymous().WithTags("Probes");
         app.MapGet("/ready", GetReady).AllowAnonymous().WithTags("Probes");
@@ -75,6 +83,9 @@ internal static class TownEndpoints
             page.Count > AgentsShown ? Cursors.Write(AgentEndpoints.List, shown[^1].Id) : null,
             deep ? await store.DeepAsync(cancellationToken) : null, await store.OldestSnapshotAsync(cancellationToken)));
     }
+
+    [LoggerMessage(LogLevel.Warning, "{Warning}")]
+    private static partial void LogFileWarning(ILogger logger, string warning);
 
     /// <summary>Where Redis is, without what opens it.</summary>
     private static string RedisAddress(IConfiguration configuration) =>

@@ -37,6 +37,18 @@ public sealed class WorkerSettingsTests
     }
 
     [Fact]
+    public void Presets_of_the_town_are_a_line_each_and_a_line_that_is_none_is_a_mistake()
+    {
+        var (settings, _) = Read(
+            ("TOWN_DISPATCHER_URL", "http://x"), ("TOWN_WORKER_KEY_FD", "0"), ("TOWN_AGENT_CLIS", "mine=sh -c 'A=1 cat'\nclaude = other --flag=x\n"));
+        Assert.Equal(("sh -c 'A=1 cat'", "other --flag=x"), (settings!.AgentClis["mine"], settings.AgentClis["claude"]));
+
+        var (none, mistakes) = Read(("TOWN_DISPATCHER_URL", "http://x"), ("TOWN_WORKER_KEY_FD", "0"), ("TOWN_AGENT_CLIS", "mine"));
+        Assert.Null(none);
+        Assert.Contains("TOWN_AGENT_CLIS", Assert.Single(mistakes), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_start_with_mistakes_says_them_and_ends_with_78()
     {
         await using var worker = WorkerUnderTest.Start([("TOWN_WORKER_SLOTS", "many"), ("TOWN_WORKER_KEY_FD", "0")], "key");

@@ -61,6 +61,27 @@ public sealed class StartTests : IDisposable
         Assert.Contains("TOWN_AUTH_MODE", log, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task What_the_towns_file_says_of_the_listener_counts_and_its_lines_are_named()
+    {
+        var file = _files.Text("tinytown.toml", """
+            [townhall]
+            bind = "0.0.0.0"
+            [townhall.tls]
+            enabled = true
+            cert_file = "missing.crt"
+            key_file = "missing.key"
+            [townhall.mtls]
+            required = true
+            """);
+        var log = await RefusedAsync(new() { ["TOWN_CONFIG"] = file });
+
+        Assert.Contains("http://0.0.0.0:", log, StringComparison.Ordinal);
+        Assert.Contains($"TOWN_TLS_CERT_FILE ({Path.Combine(Path.GetDirectoryName(file)!, "missing.crt")})", log, StringComparison.Ordinal);
+        Assert.Contains($"It is townhall.tls.cert_file in {file}, line 5.", log, StringComparison.Ordinal);
+        Assert.Contains("TOWN_MTLS_CA_FILE", log, StringComparison.Ordinal);
+    }
+
     private Task<string> TlsAsync(string cert, string key, string? ca = null) => RefusedAsync(new()
     {
         ["TOWN_TLS_ENABLED"] = "true",

@@ -53,8 +53,9 @@ internal sealed partial class CommandRuntime(CommandHost host, OutputUploads upl
                 Results.NoSandbox);
         }
 
-        var preset = Presets.Find(lease.Cli);
-        var (line, mistake) = preset is null ? CommandLine.Split(lease.Cli) : (preset.Arguments, null);
+        var own = host.Settings.AgentClis.GetValueOrDefault(lease.Cli.Trim());
+        var preset = own is null ? Presets.Find(lease.Cli) : null;
+        var (line, mistake) = preset is null ? CommandLine.Split(own ?? lease.Cli) : (preset.Arguments, null);
         if (line is null)
         {
             return Results.Failed(attempt, FailureCodes.BadCommandLine, mistake!, sandbox.Name);
