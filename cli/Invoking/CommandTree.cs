@@ -3,6 +3,7 @@ using System.CommandLine.Parsing;
 using Townhall.Cli.Agents;
 using Townhall.Cli.Backlog;
 using Townhall.Cli.Completion;
+using Townhall.Cli.Configuration;
 using Townhall.Cli.Events;
 using Townhall.Cli.Fleets;
 using Townhall.Cli.Hosting;
@@ -92,7 +93,7 @@ internal static class CommandTree
     [
         // A town
         UpCommand.Create(globals), DownCommand.Create(globals), DoctorCommand.Create(globals), StatusCommand.Create(globals),
-        TopCommand.Create(globals), ScalingCommand.Create(globals), LogsCommand.Create(globals),
+        TopCommand.Create(globals), ScalingCommand.Create(globals), LogsCommand.Create(globals), ConfigCommands.Create(globals),
 
         // Its agents
         AgentCommands.List(globals), AgentCommands.Show(globals), SpawnCommand.Create(globals), .. MoveCommands.Create(globals),

@@ -30,7 +30,7 @@ internal sealed class GlobalOptions(World world)
 
     public Option<string?> Town { get; } = new("--town", "-t")
     {
-        Description = "The folder a town of this machine works on, for up, down, doctor and logs (default: the current one)",
+        Description = "The folder a town of this machine works on, for up, down, doctor, logs and config (default: the current one)",
         HelpName = "DIR",
         Recursive = true,
     };

@@ -9,7 +9,7 @@ internal static class Replaced
     public static IReadOnlyList<(string Command, string Instead)> All { get; } =
     [
         ("bootstrap", "A town brings its own Redis and Postgres up: tt up."),
-        ("init", "A town needs no making: tt up starts one, with settings from TOWN_* variables (docs/configuration.md)."),
+        ("init", "A town needs no making: tt up starts one, with settings from its file (tt config) and from TOWN_* variables (docs/configuration.md)."),
         ("start", "tt up starts a town, tt resume and tt restart start an agent."),
         ("stop", "tt down stops a town, tt close and tt kill stop an agent."),
         ("agent-loop", "Agents are no processes any more: workers start by themselves when there is work (tt scaling)."),

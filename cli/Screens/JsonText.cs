@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Townhall.Cli.Completion;
+using Townhall.Cli.Configuration;
 using Townhall.Cli.Events;
 using Townhall.Cli.Fleets;
 using Townhall.Cli.Hosting;
@@ -52,6 +53,8 @@ internal static class JsonText
 [JsonSerializable(typeof(LedgerRow))]
 [JsonSerializable(typeof(FleetReport))]
 [JsonSerializable(typeof(DoctorReport))]
+[JsonSerializable(typeof(SettingRow))]
+[JsonSerializable(typeof(SettingList))]
 [JsonSerializable(typeof(TopView))]
 [JsonSerializable(typeof(HostedTown))]
 [JsonSerializable(typeof(LogLine))]

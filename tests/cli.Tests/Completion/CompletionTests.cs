@@ -19,6 +19,8 @@ public sealed class CompletionTests
     [InlineData("status --ta", "--tasks")]
     [InlineData("status --js", "--json")]
     [InlineData("completion f", "fish")]
+    [InlineData("config set max", "max_agents")]
+    [InlineData("config townhall.tls.e", "townhall.tls.enabled")]
     [InlineData("nonsense ", "")]
     public async Task It_offers_what_may_stand_there(string line, string expected)
     {
