@@ -9,7 +9,7 @@ namespace Townhall.Cli.Completion;
 internal sealed record Suggestions(IReadOnlyList<string> Words);
 
 /// <summary>
-/// <c>tt complete</c>, asked by shells: commands and options from the command tree, agents and tasks from the town. A town that does
+/// <c>tt complete</c>, asked by shells: commands and options from the command tree, agents, tasks and keys from the town. A town that does
 /// not answer at once completes nothing; typing must not wait.
 /// </summary>
 internal static class SuggestCommand
@@ -95,7 +95,7 @@ internal static class SuggestCommand
         Invocation invocation, string kind, Func<System.CommandLine.Completions.CompletionContext, IEnumerable<System.CommandLine.Completions.CompletionItem>> known,
         CancellationToken cancellationToken)
     {
-        if (kind is not (Words.Agent or Words.Task))
+        if (kind is not (Words.Agent or Words.Task or Words.Key))
         {
             return known(System.CommandLine.Completions.CompletionContext.Empty).Select(static item => item.InsertText ?? item.Label);
         }
@@ -104,9 +104,13 @@ internal static class SuggestCommand
         using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
         try
         {
-            return kind == Words.Agent
-                ? (await invocation.Town.AgentPageAsync(1000, null, either.Token)).Agents.Select(static agent => agent.Name)
-                : (await invocation.Town.TaskPageAsync(new TaskQuery { Limit = TasksShown }, either.Token)).Tasks.Select(static task => task.TaskId.ToString());
+            return kind switch
+            {
+                Words.Agent => (await invocation.Town.AgentPageAsync(1000, null, either.Token)).Agents.Select(static agent => agent.Name),
+                Words.Key => await invocation.Town.KeysAsync(either.Token).Where(static key => key.State == "active").Select(static key => key.Name)
+                    .ToListAsync(either.Token),
+                _ => (await invocation.Town.TaskPageAsync(new TaskQuery { Limit = TasksShown }, either.Token)).Tasks.Select(static task => task.TaskId.ToString()),
+            };
         }
         catch (TownException)
         {

@@ -7,6 +7,7 @@ using Townhall.Cli.Configuration;
 using Townhall.Cli.Events;
 using Townhall.Cli.Fleets;
 using Townhall.Cli.Hosting;
+using Townhall.Cli.Keys;
 using Townhall.Cli.LedgerChain;
 using Townhall.Cli.Limits;
 using Townhall.Cli.Messages;
@@ -110,6 +111,7 @@ internal static class CommandTree
         EventsCommand.Create(globals), HistoryCommand.Create(globals),
         GlobalOptions.Group("ledger", "The log of everything that was done", VerifyCommand.Create(globals), ExportCommand.Create(globals)),
         RecoveryCommands.Recover(globals), RecoveryCommands.Reclaim(globals), LimitCommands.Create(globals), LimitCommands.Tenant(globals),
+        KeyCommands.Create(globals),
 
         CompletionCommand.Create(globals), SuggestCommand.Create(globals, tree),
     ];

@@ -7,6 +7,7 @@ internal static class Words
 {
     public const string Agent = "AGENT";
     public const string Task = "TASK-ID";
+    public const string Key = "KEY-ID";
 
     public static Argument<string> AgentArgument(string description = "Its name, nickname, short id or id") =>
         new(Agent) { Description = description };

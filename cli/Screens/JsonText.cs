@@ -8,6 +8,7 @@ using Townhall.Cli.Events;
 using Townhall.Cli.Fleets;
 using Townhall.Cli.Hosting;
 using Townhall.Cli.Invoking;
+using Townhall.Cli.Keys;
 using Townhall.Cli.LedgerChain;
 using Townhall.Cli.Messages;
 using Townhall.Cli.Status;
@@ -44,6 +45,8 @@ internal static class JsonText
 [JsonSerializable(typeof(BacklogList))]
 [JsonSerializable(typeof(LimitList))]
 [JsonSerializable(typeof(RemovedLimit))]
+[JsonSerializable(typeof(KeyList))]
+[JsonSerializable(typeof(RevokedKey))]
 [JsonSerializable(typeof(OutputText))]
 [JsonSerializable(typeof(InboxList))]
 [JsonSerializable(typeof(NotedResult))]

@@ -19,6 +19,10 @@ public sealed class CompletionTests
     [InlineData("status --ta", "--tasks")]
     [InlineData("status --js", "--json")]
     [InlineData("completion f", "fish")]
+    [InlineData("keys ", "list,create,rotate,revoke")]
+    [InlineData("keys revoke c", "ci")]
+    [InlineData("keys create x --scope town", "town.read,town.write")]
+    [InlineData("keys create x --agent r", "ranger")]
     [InlineData("config set max", "max_agents")]
     [InlineData("config townhall.tls.e", "townhall.tls.enabled")]
     [InlineData("nonsense ", "")]
@@ -27,6 +31,7 @@ public sealed class CompletionTests
         await using var town = await FakeTown.StartAsync(static app =>
         {
             app.MapGet("/v1/agents", static () => FakeTown.Json(Documents.Agents(Documents.Agent("scout", "sh"), Documents.Agent("ranger", "sh"))));
+            app.MapGet("/v1/keys", static () => FakeTown.Json($$"""{"keys":[{{Documents.Key("ci", "active")}},{{Documents.Key("cd", "revoked")}}],"count":2,"next_cursor":null}"""));
             app.MapGet("/v1/tasks", static () => FakeTown.Json(
                 $$"""{"tasks":[{"task_id":"{{Documents.TaskId}}","description":"x"}],"count":1,"next_cursor":null}"""));
         });

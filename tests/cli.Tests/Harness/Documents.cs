@@ -16,6 +16,12 @@ internal static class Documents
     public static string Agents(params string[] agents) =>
         $$"""{"agents":[{{string.Join(',', agents)}}],"count":{{agents.Length}},"next_cursor":null}""";
 
+    public static string Key(string name, string state) =>
+        $$"""
+        {"key_id":"6f1c0a9be2d47358","name":"{{name}}","scopes":["town.read","agent.manage"],"agent_id":"{{AgentId}}","state":"{{state}}","created_by":"admin",
+         "created_at":"2026-01-02T03:04:05Z","expires_at":"2027-01-02T03:04:05Z","revoked_at":null,"last_used_at":null,"replaced_by":null}
+        """.Replace("\n", "", StringComparison.Ordinal);
+
     public static string Spawned(string name) =>
         $$"""{"agent_id":"{{AgentId}}","name":"{{name}}","cli":"sh","role_id":null,"nickname":null,"parent_agent_id":null,"state":"Starting"}""";
 

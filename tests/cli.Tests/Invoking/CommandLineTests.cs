@@ -26,6 +26,9 @@ public sealed class CommandLineTests
     [InlineData("send scout hello --query --ack")]
     [InlineData("agent set scout")]
     [InlineData("spawn scout --cli sh --max-rounds 3")]
+    [InlineData("keys create ci")]                                  // --scope is required
+    [InlineData("keys create ci --scope admin --expires soon")]
+    [InlineData("keys rotate ci --overlap -1")]
     [InlineData("completion powershell")]
     public async Task A_wrong_command_line_ends_with_2_and_says_what_is_wrong(string line)
     {

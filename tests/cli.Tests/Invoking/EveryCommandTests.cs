@@ -21,6 +21,10 @@ public sealed class EveryCommandTests
         {"reclaimed":1,"destination":"Backlog","tasks":[{"task_id":"01890a5d-ac96-774b-bcce-b302099a8057","assigned_to":"01890a5d-ac96-774b-bcce-b302099a8001","agent_name":"scout","state":"assigned","reason":"agent_terminal"}],"more":false,"dry_run":false}
         """;
 
+    private const string MadeKey = """
+        {"key_id":"6f1c0a9be2d47358","name":"ci","key":"thk_the_key_itself","scopes":["town.read"],"agent_id":null,"created_at":"2026-01-02T03:04:05Z","expires_at":null,"replaced_key_id":null}
+        """;
+
     public static TheoryData<string, string, string, string, string> Commands() => new()
     {
         // typed, asked, body, answered, a word that people see
@@ -59,6 +63,10 @@ public sealed class EveryCommandTests
         { "limits holders disk", "GET /v1/limits/disk/holders", "", """{"key":"disk","holders":[],"count":0,"max_concurrency":2,"held":1,"parked":3}""", "1 of 2 held" },
         { "tenant get research", "GET /v1/tenants/research", "", """{"name":"research","weight":3,"agents":2}""", "weight 3" },
         { "tenant set research 3", "PUT /v1/tenants/research", """{"weight":3}""", """{"name":"research","weight":3,"agents":2}""", "weight 3" },
+        { "keys list", "GET /v1/keys?limit=1000", "", $$"""{"keys":[{{Documents.Key("ci", "active")}}],"count":1,"next_cursor":null}""", "2027-01-02" },
+        { "keys create ci --scope town.read --scope agent.manage --expires 90d", "POST /v1/keys", """{"name":"ci","scopes":["town.read","agent.manage"],"expires_in_secs":7776000}""", MadeKey, "thk_the_key_itself" },
+        { "keys rotate 6f1c0a9be2d47358 --overlap 10m --expires 12h", "POST /v1/keys/6f1c0a9be2d47358/rotate", """{"overlap_secs":600,"expires_in_secs":43200}""", MadeKey, "thk_the_key_itself" },
+        { "keys rotate 6f1c0a9be2d47358", "POST /v1/keys/6f1c0a9be2d47358/rotate", "{}", MadeKey, "thk_the_key_itself" },
         { "bulk cancel --agent scout", "POST /v1/tasks/bulk", """{"action":"cancel","filter":{"agent":"scout"},"dry_run":true}""", $$"""{"bulk_id":"{{Id}}","count":1,"sample":[{{Documents.Task(Id, "assigned")}}],"confirm_token":"t","expires_at":"2026-01-02T03:04:05Z"}""", "Do it with --yes" },
     };
 

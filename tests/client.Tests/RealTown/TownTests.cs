@@ -90,5 +90,28 @@ public sealed class TownTests(PostgresServer postgres, RedisServer redis) : ICla
         Assert.Equal((database.Town, 0L), await town.LedgerAsync(0, 10, deadline) is { } page ? (page.Town, page.Head.Seq) : default);
     }
 
+    [Fact]
+    public async Task Every_document_of_keys_is_understood()
+    {
+        var deadline = Deadline.Of(TimeSpan.FromSeconds(60));
+        await using var database = await postgres.CreateDatabaseAsync(deadline);
+        await using var service = await ServiceProcess.StartAsync("services/townhall", database.Settings(redis.Instance), deadline);
+        using var town = new TownClient(new TownClientOptions(service.Address));
+        var agent = (await town.SpawnAsync(new("scout", "sh"), deadline)).AgentId;
+
+        var made = await town.MakeKeyAsync(new("ci", ["town.read", "town.write"], agent, 3600), deadline);
+        Assert.Equal((agent, TimeSpan.FromHours(1)), (made.AgentId, made.ExpiresAt - made.CreatedAt));
+        Assert.DoesNotContain(made.Key, made.ToString(), StringComparison.Ordinal);
+        Assert.Equal("key_name_taken", (await Refused(town.MakeKeyAsync(new("CI", ["town.read"]), deadline))).Code);
+
+        var next = await town.RotateKeyAsync(made.KeyId, TimeSpan.FromMinutes(1), TimeSpan.FromDays(1), deadline);
+        Assert.Equal(("ci", made.KeyId, TimeSpan.FromDays(1)), (next.Name, next.ReplacedKeyId, next.ExpiresAt - next.CreatedAt));
+        await town.RevokeKeyAsync(next.KeyId, deadline);
+        await town.RevokeKeyAsync(next.KeyId, deadline);
+        var keys = await town.KeysAsync(deadline).ToDictionaryAsync(static key => key.KeyId, cancellationToken: deadline);
+        Assert.Equal(("replaced", next.KeyId, "revoked"), (keys[made.KeyId].State, keys[made.KeyId].ReplacedBy, keys[next.KeyId].State));
+        Assert.Equal("key_ended", (await Refused(town.RotateKeyAsync(next.KeyId, null, null, deadline))).Code);
+    }
+
     private static Task<TownProblemException> Refused<T>(Task<T> call) => Assert.ThrowsAsync<TownProblemException>(() => call);
 }
