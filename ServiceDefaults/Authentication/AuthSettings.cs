@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.Extensions.Configuration;
 using Townhall.Contracts.Keys;
+using Townhall.Secrets;
 
 namespace Townhall.ServiceDefaults.Authentication;
 
@@ -23,7 +24,7 @@ public sealed record AuthSettings
     /// <summary><c>TOWN_AUTH_MODE</c>: <c>none</c> (default), <c>api_key</c> or <c>oidc</c>.</summary>
     public AuthMode Mode { get; init; }
 
-    /// <summary><c>TOWN_AUTH_API_KEY_HASH</c>: an Argon2id hash as <c>Townhall.Api gen-key</c> prints it; null: none.</summary>
+    /// <summary><c>TOWN_AUTH_API_KEY_HASH</c>: an Argon2id hash as <c>tt auth gen-key</c> prints it; null: none.</summary>
     public string? ApiKeyHash { get; init; }
 
     /// <summary><c>TOWN_AUTH_API_KEY_SCOPES</c>: what the configured key may do; set but empty: nothing.</summary>

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Townhall.Secrets;
 
 namespace Townhall.ServiceDefaults.Authentication;
 

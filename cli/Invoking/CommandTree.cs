@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using Townhall.Cli.Agents;
+using Townhall.Cli.Authentication;
 using Townhall.Cli.Backlog;
 using Townhall.Cli.Completion;
 using Townhall.Cli.Configuration;
@@ -111,7 +112,7 @@ internal static class CommandTree
         EventsCommand.Create(globals), HistoryCommand.Create(globals),
         GlobalOptions.Group("ledger", "The log of everything that was done", VerifyCommand.Create(globals), ExportCommand.Create(globals)),
         RecoveryCommands.Recover(globals), RecoveryCommands.Reclaim(globals), LimitCommands.Create(globals), LimitCommands.Tenant(globals),
-        KeyCommands.Create(globals),
+        KeyCommands.Create(globals), AuthCommands.Create(globals),
 
         CompletionCommand.Create(globals), SuggestCommand.Create(globals, tree),
     ];

@@ -2,6 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
+using Townhall.Cli.Authentication;
 using Townhall.Cli.Completion;
 using Townhall.Cli.Configuration;
 using Townhall.Cli.Events;
@@ -45,6 +46,7 @@ internal static class JsonText
 [JsonSerializable(typeof(BacklogList))]
 [JsonSerializable(typeof(LimitList))]
 [JsonSerializable(typeof(RemovedLimit))]
+[JsonSerializable(typeof(GeneratedKey))]
 [JsonSerializable(typeof(KeyList))]
 [JsonSerializable(typeof(RevokedKey))]
 [JsonSerializable(typeof(OutputText))]

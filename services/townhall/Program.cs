@@ -18,7 +18,7 @@ using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Guards;
 using Townhall.ServiceDefaults.Problems;
 
-return args is ["gen-key"] ? await GeneratedKey.PrintAsync(Console.Out, Console.Error) : await Extensions.RunServiceAsync("townhall", () =>
+return await Extensions.RunServiceAsync("townhall", () =>
 {
     var builder = WebApplication.CreateSlimBuilder(args);
     var town = builder.AddServiceDefaults();

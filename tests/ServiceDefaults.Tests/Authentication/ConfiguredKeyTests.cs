@@ -1,3 +1,4 @@
+using Townhall.Secrets;
 using Townhall.ServiceDefaults.Authentication;
 using Townhall.Testing;
 

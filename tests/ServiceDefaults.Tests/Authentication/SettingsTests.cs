@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Configuration;
+using Townhall.Secrets;
 using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Settings;
 

@@ -44,7 +44,7 @@ public sealed class IssuerTests(PostgresServer postgres, RedisServer redis) : IC
         await using var town = await KeyTown.StartAsync(postgres, redis, _deadline);
         await town.AddAsync("townhall", _deadline, more: new Dictionary<string, string>
         {
-            ["TOWN_AUTH_API_KEY_HASH"] = ServiceDefaults.Authentication.Argon2.Hash("correct horse battery staple"),
+            ["TOWN_AUTH_API_KEY_HASH"] = Secrets.Argon2.Hash("correct horse battery staple"),
             ["TOWN_AUTH_API_KEY_SCOPES"] = "town.read,agent.manage",
         });
 

@@ -4,7 +4,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.RegularExpressions;
 
-namespace Townhall.ServiceDefaults.Authentication;
+namespace Townhall.Secrets;
 
 /// <summary>Argon2id (RFC 9106) of the system's <c>libargon2</c>, or of <c>libsodium</c> where only that is.</summary>
 public static partial class Argon2
@@ -27,7 +27,7 @@ public static partial class Argon2
     /// <summary>What is wrong with a hash, as the end of a sentence that names its setting; null when it can be checked here.</summary>
     public static string? Fault(string hash) =>
         Form().Match(hash) is not { Success: true } form || Number(form, "m") > MemoryKibMost || Number(form, "t") > 64 || Number(form, "p") > 64
-            ? "must be an Argon2id hash as $argon2id$v=19$m=65536,t=3,p=1$SALT$HASH, with at most 1 GiB of memory, 64 passes and 64 lanes; Townhall.Api gen-key prints one."
+            ? "must be an Argon2id hash as $argon2id$v=19$m=65536,t=3,p=1$SALT$HASH, with at most 1 GiB of memory, 64 passes and 64 lanes; tt auth gen-key prints one."
             : !HasArgon2.Value && !HasSodium.Value
             ? "needs libargon2 (or libsodium) on this machine: install the package libargon2-1."
             : !HasArgon2.Value && Number(form, "p") != 1
