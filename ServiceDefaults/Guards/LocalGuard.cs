@@ -79,8 +79,11 @@ public static class LocalGuard
     private static bool HasBody(HttpRequest request) =>
         request.ContentLength is > 0 || request.Headers.TransferEncoding.Count > 0;
 
+    // Where a service behind decides, bytes that say so pass: no page can send them unasked, and that service refuses them where it wants JSON.
     private static bool AcceptsBytes(HttpContext context) =>
-        context.GetEndpoint()?.Metadata.GetMetadata<AcceptsBytesAttribute>() is not null;
+        context.GetEndpoint()?.Metadata is { } endpoint
+        && (endpoint.GetMetadata<AcceptsBytesAttribute>() is not null
+            || (endpoint.GetMetadata<DecidedBehindAttribute>() is not null && context.Request.ContentType == "application/octet-stream"));
 }
 
 /// <summary>An endpoint whose body is bytes, not JSON.</summary>

@@ -1,3 +1,4 @@
+using System.Text;
 using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Problems;
 using Townhall.ServiceDefaults.Settings;
@@ -23,6 +24,15 @@ internal static class TownProxy
                 {
                     transforms.AddRequestHeader(Sources.EdgeHeader, key, append: false);
                 }
+
+                // What is followed may say nothing for long: its beginning is an answer already, and would wait for the first byte.
+                transforms.AddResponseTransform(static async response =>
+                {
+                    if (response.ProxyResponse is { IsSuccessStatusCode: true, Content.Headers: { ContentLength: null, ContentType.MediaType: "text/plain" } })
+                    {
+                        await response.HttpContext.Response.Body.FlushAsync(response.CancellationToken);
+                    }
+                });
             })
             .ConfigureHttpClient(static (_, handler) =>
             {
@@ -32,6 +42,8 @@ internal static class TownProxy
                 // Shorter than the services' own 60 s, so that a POST never meets a connection that is just being closed.
                 handler.PooledConnectionIdleTimeout = TimeSpan.FromSeconds(30);
                 handler.PooledConnectionLifetime = TimeSpan.FromMinutes(10);
+                // As they were read: in ASCII alone, a header with an umlaut would end as an outage of the service behind.
+                handler.RequestHeaderEncodingSelector = static (_, _) => Encoding.UTF8;
             });
 
         // Session affinity would want keys on disk; we have none, and a service that remembers nothing writes nothing.

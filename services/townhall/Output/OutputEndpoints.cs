@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using System.Globalization;
 using System.Text;
 using Townhall.Contracts.Ids;
@@ -19,14 +20,15 @@ internal static class OutputEndpoints
     {
         // Made now: it must hear the doorbell from the start.
         app.Services.GetRequiredService<OutputBell>();
-        app.MapGet("/v1/tasks/{id}/output", GetOutput).RequireAuthorization(Scopes.TownRead).WithTags("Tasks").LongRunning();
-        app.MapGet("/v1/blobs/{sha256}", GetBlob).RequireAuthorization(Scopes.TownRead).WithTags("Blobs");
+        app.MapGet("/v1/tasks/{id}/output", GetOutput).RequireAuthorization(Scopes.TownRead).WithTags("Tasks").LongRunning().Produces<string>(contentType: "text/plain");
+        app.MapGet("/v1/blobs/{sha256}", GetBlob).RequireAuthorization(Scopes.TownRead).WithTags("Blobs").Produces<byte[]>(contentType: "application/octet-stream")
+            .Produces(StatusCodes.Status304NotModified);
     }
 
     /// <summary>What the task printed: of the newest attempt, or of <c>attempt</c>; with <c>follow=true</c> until it has ended.</summary>
     internal static async Task GetOutput(
         HttpContext context, string id, OutputStore output, OutputBell bell, IHostApplicationLifetime host,
-        bool follow = false, int? attempt = null, long offset = 0)
+        bool follow = false, [Range(1, int.MaxValue)] int? attempt = null, [Range(0.0, long.MaxValue)] long offset = 0)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, host.ApplicationStopping);
         var cancellationToken = either.Token;
@@ -57,7 +59,8 @@ internal static class OutputEndpoints
             response.Headers.CacheControl = "no-store";
             response.Headers.XContentTypeOptions = "nosniff";
             response.Headers["Townhall-Attempt"] = (attempt ?? state.Attempt).ToString(CultureInfo.InvariantCulture);
-            await response.StartAsync(cancellationToken);
+            // Flushed: who follows a task that says nothing yet learns at once that it is there.
+            await response.Body.FlushAsync(cancellationToken);
             await new Follow(task, output, bell, response, attempt).RunAsync(state, follow, offset, cancellationToken);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)

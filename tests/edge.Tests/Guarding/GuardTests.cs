@@ -78,6 +78,17 @@ public sealed class GuardTests
     }
 
     [Fact]
+    public async Task Bytes_that_say_so_pass_because_the_service_behind_decides()
+    {
+        await using var town = await Town.StartAsync(_deadline);
+        using var bytes = new ByteArrayContent([0, 255, 10]);
+        bytes.Headers.ContentType = new("application/octet-stream");
+        using var answer = await town.Edge.Client.PostAsync(new Uri("/v1/blobs", UriKind.Relative), bytes, _deadline);
+
+        Assert.EndsWith("3", await answer.Content.ReadAsStringAsync(_deadline), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_form_is_refused()
     {
         await using var town = await Town.StartAsync(_deadline);
