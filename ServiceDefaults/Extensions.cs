@@ -9,6 +9,8 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 using OpenTelemetry;
+using OpenTelemetry.Resources;
+using Townhall.Contracts.Traces;
 using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Health;
 using Townhall.ServiceDefaults.Problems;
@@ -103,6 +105,9 @@ public static class Extensions
                     ?? (IResult)TypedResults.Text("ready")).AllowAnonymous();
     }
 
+    /// <summary>For a tool that wants to know what a service offers: it gets the service built, and nothing is started.</summary>
+    public static Action<WebApplication>? Inspect { get; set; }
+
     /// <summary>Runs a service whose settings may be wrong: then every mistake is said and the exit code is 78.</summary>
     public static async Task<int> RunServiceAsync(string name, Func<WebApplication> build)
     {
@@ -110,6 +115,12 @@ public static class Extensions
         {
             await using var app = build();
             RoutePolicies.Check(app);
+            if (Inspect is { } inspect)
+            {
+                inspect(app);
+                return 0;
+            }
+
             if (app.Services.GetRequiredService<TownSettings>().Auth.Mode == AuthMode.ApiKey
                 && Listeners.Of(app.Configuration).Any(static one => Listeners.IsOpen(one.Address)))
             {
@@ -153,11 +164,13 @@ public static class Extensions
             logging.IncludeFormattedMessage = true;
             logging.IncludeScopes = true;
         });
+        var name = builder.Configuration["OTEL_SERVICE_NAME"] is { Length: > 0 } told ? told : builder.Environment.ApplicationName;
         builder.Services.AddOpenTelemetry()
+            .ConfigureResource(resource => resource.AddService(name))
             .WithMetrics(static metrics => metrics
                 .AddMeter("Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "System.Net.Http", "System.Runtime", "Npgsql", "Townhall"))
             .WithTracing(tracing => tracing
-                .AddSource(builder.Environment.ApplicationName, "Microsoft.AspNetCore", "System.Net.Http", "Npgsql", "Townhall"))
+                .AddSource(builder.Environment.ApplicationName, "Microsoft.AspNetCore", "System.Net.Http", "Npgsql", TaskTraces.Name))
             .UseOtlpExporter();
     }
 }

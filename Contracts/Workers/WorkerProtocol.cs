@@ -30,10 +30,11 @@ public sealed record LeaseReply(Lease[] Leases, bool Draining);
 /// <param name="TimeoutSecs">Longest run of this attempt, or null for no bound but the lease.</param>
 /// <param name="Alone">Its workers were lost so often that one more time ends it: take nothing else while it runs, so that nobody
 /// shares its end.</param>
+/// <param name="Traceparent">W3C trace context under which the attempt's own trace goes on; null when it is not traced.</param>
 public sealed record Lease(
     Guid TaskId, int Epoch, Guid Token, Guid AgentId, string AgentName, string Runtime, string Cli, string Description,
     double LeaseSecs, double? TimeoutSecs, string TrustLevel, AgentGrant Grant,
-    bool Alone = false);
+    bool Alone = false, string? Traceparent = null);
 
 /// <summary>What an agent's commands may touch beside their own empty work folder. Paths are absolute.</summary>
 /// <param name="Network"><c>host</c> or <c>none</c>.</param>
@@ -107,9 +108,10 @@ public sealed record SettleRequest(Guid RequestId, AttemptResult[] Results);
 /// <param name="FailureCode">One of <c>FailureCodes</c> where the outcome is failed.</param>
 /// <param name="Sandbox">What the attempt ran in: <c>bubblewrap</c>, <c>none</c> or <c>in-process</c>.</param>
 /// <param name="OutputBytes">Bytes printed, dropped ones included.</param>
+/// <param name="Traceparent">W3C trace context of the attempt, under which its settlement is traced; null when it is not.</param>
 public sealed record AttemptResult(
     LeaseRef Lease, string Outcome, int? ExitCode, string? Result, string? ResultBlob, long ResultBytes,
-    string? FailureCode, string? FailureDetail, string Sandbox, double WallMs, long OutputBytes);
+    string? FailureCode, string? FailureDetail, string Sandbox, double WallMs, long OutputBytes, string? Traceparent = null);
 
 public sealed record SettleReply(SettleVerdict[] Results);
 

@@ -35,6 +35,7 @@ if (settings is null || unknownUser is not null || key is null)
     return ExitCodes.BadSettings;
 }
 
+using var traces = WorkerTraces.Collect();
 WorkerSettings.ScrubEnvironment(settings);
 if (settings.LifetimePipe is { } pipe)
 {

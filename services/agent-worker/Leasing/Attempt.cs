@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using System.Globalization;
+using Townhall.Contracts.Traces;
 using Townhall.Contracts.Workers;
 using Townhall.Worker.Processes;
 using Townhall.Worker.Sandbox;
@@ -26,6 +28,7 @@ internal sealed class Attempt : IDisposable
     private readonly Lock _gate = new();
     private readonly CancellationTokenSource _ending = new();
     private readonly ITimer? _fenceTimer;
+    private readonly Activity? _trace;
     private ProcessTree? _tree;
     private Action<TimeSpan, bool>? _watch;
     private TaskCompletionSource? _thawed;
@@ -44,6 +47,7 @@ internal sealed class Attempt : IDisposable
         _anchor = sentAt;
         _length = TimeSpan.FromSeconds(lease.LeaseSecs);
         StartedAt = clock.GetTimestamp();
+        _trace = TaskTraces.Begin("task.attempt", ActivityKind.Consumer, lease.Traceparent, lease.TaskId, lease.Epoch);
         if (hasProcess)
         {
             // Each attempt guards its own fence, so that nothing else has to be alive for it.
@@ -53,6 +57,9 @@ internal sealed class Attempt : IDisposable
     }
 
     public Lease Lease { get; }
+
+    /// <summary>Under which its commands may trace on: its own span, or the lease's where nothing is collected here.</summary>
+    public string? Traceparent => _trace?.Id ?? Lease.Traceparent;
 
     public LeaseRef Reference { get; }
 
@@ -155,6 +162,13 @@ internal sealed class Attempt : IDisposable
             _watch = null;
             Folders = null;
         }
+    }
+
+    /// <summary>The result as it is reported: with the trace under which its settlement goes on. Ends the attempt's own span.</summary>
+    public AttemptResult Told(AttemptResult result)
+    {
+        _trace.End(result.Outcome);
+        return result with { Traceparent = Traceparent };
     }
 
     /// <summary>Waits while the attempt is frozen.</summary>

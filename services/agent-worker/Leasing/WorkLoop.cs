@@ -198,7 +198,8 @@ internal sealed partial class WorkLoop : IDisposable
         _held.Add(attempt.Key, attempt);
         if (!known)
         {
-            return Results.Failed(attempt, FailureCodes.UnknownRuntime, $"This worker does not offer the runtime '{lease.Runtime}'.", Results.NoSandbox);
+            return attempt.Told(Results.Failed(
+                attempt, FailureCodes.UnknownRuntime, $"This worker does not offer the runtime '{lease.Runtime}'.", Results.NoSandbox));
         }
 
         if (!runtime!.HasProcess)
@@ -206,7 +207,7 @@ internal sealed partial class WorkLoop : IDisposable
             var pending = runtime.RunAsync(attempt);
             if (pending.IsCompletedSuccessfully)
             {
-                return pending.GetAwaiter().GetResult();
+                return attempt.Told(pending.GetAwaiter().GetResult());
             }
         }
 
@@ -228,6 +229,7 @@ internal sealed partial class WorkLoop : IDisposable
     {
         _running--;
         LogEnded(attempt.Lease.TaskId, attempt.Lease.Epoch, result.Outcome, result.FailureCode, (long)result.WallMs);
+        result = attempt.Told(result);
         if (attempt.Reason == EndReason.Lost)
         {
             Forget(attempt.Key);

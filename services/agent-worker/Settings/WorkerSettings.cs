@@ -91,6 +91,7 @@ internal sealed record WorkerSettings
         foreach (var name in Environment.GetEnvironmentVariables().Keys.Cast<string>())
         {
             if (name.StartsWith("TOWN_", StringComparison.Ordinal)
+                || name.StartsWith("OTEL_", StringComparison.Ordinal)
                 || name.StartsWith("services__", StringComparison.Ordinal)
                 || settings.CommandEnvironment.ContainsKey(name))
             {

@@ -2,7 +2,7 @@ using Npgsql;
 
 namespace Townhall.Dispatcher.Duties;
 
-/// <summary>Forgets idempotency keys older than a day, every ten minutes, while this process leads.</summary>
+/// <summary>Forgets idempotency keys older than a day, and traces of tasks older than a week, every ten minutes, while this process leads.</summary>
 internal sealed partial class KeyPruning(NpgsqlDataSource database, ILeadership leadership, TimeProvider clock, ILogger<KeyPruning> logger)
     : BackgroundService
 {
@@ -36,9 +36,12 @@ internal sealed partial class KeyPruning(NpgsqlDataSource database, ILeadership 
     {
         try
         {
-            while (leadership.Epoch is not null && await PruneAsync(batchMost, cancellationToken) == batchMost)
+            foreach (var prune in (string[])["SELECT prune_idempotency($1)", "SELECT prune_traces($1)"])
             {
-                await Task.Delay(Breath, clock, cancellationToken);
+                while (leadership.Epoch is not null && await PruneAsync(prune, batchMost, cancellationToken) == batchMost)
+                {
+                    await Task.Delay(Breath, clock, cancellationToken);
+                }
             }
         }
         catch (Exception failure) when (failure is NpgsqlException or TimeoutException)
@@ -47,13 +50,13 @@ internal sealed partial class KeyPruning(NpgsqlDataSource database, ILeadership 
         }
     }
 
-    private async Task<int> PruneAsync(int most, CancellationToken cancellationToken)
+    private async Task<int> PruneAsync(string prune, int most, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand("SELECT prune_idempotency($1)");
+        await using var command = database.CreateCommand(prune);
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = most });
         return (int)(await command.ExecuteScalarAsync(cancellationToken))!;
     }
 
-    [LoggerMessage(LogLevel.Warning, "Old idempotency keys could not be forgotten; the next turn tries again: {Reason}")]
+    [LoggerMessage(LogLevel.Warning, "Old idempotency keys or traces could not be forgotten; the next turn tries again: {Reason}")]
     private partial void LogFailed(string reason);
 }

@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using Townhall.Contracts.Workers;
 using Townhall.Dispatcher.Checkpoints;
 using Townhall.Dispatcher.Queues;
+using Townhall.Dispatcher.Traces;
 using Townhall.Dispatcher.Workers;
 using Townhall.ServiceDefaults.Problems;
 using Townhall.ServiceDefaults.Settings;
@@ -14,7 +15,7 @@ internal static class LeaseEndpoints
 
     public static void AddLeases(this IHostApplicationBuilder builder)
     {
-        builder.Services.AddSingleton<LeaseStore>().AddSingleton<IClaimStore>(static services => services.GetRequiredService<LeaseStore>())
+        builder.Services.AddSingleton<LeaseTraces>().AddSingleton<LeaseStore>().AddSingleton<IClaimStore>(static services => services.GetRequiredService<LeaseStore>())
             .AddSingleton<ReadyAgents>().AddSingleton<LeasePump>()
             .AddSingleton<PostgresQueue>().AddSingleton<WorkStream>().AddSingleton<StreamsQueue>()
             .AddSingleton<IWorkQueue>(static services => new GuardedQueue(
@@ -34,7 +35,7 @@ internal static class LeaseEndpoints
     }
 
     internal static async Task<Results<Ok<LeaseReply>, Refusal>> Lease(
-        HttpContext context, LeaseRequest request, LeasePump pump, TownSettings town, IHostApplicationLifetime host,
+        HttpContext context, LeaseRequest request, LeasePump pump, LeaseTraces traces, TownSettings town, IHostApplicationLifetime host,
         CancellationToken cancellationToken)
     {
         if (request.Max is < 1 or > BatchMost || request.WaitMs < 0 || request.RequestId == Guid.Empty)
@@ -49,7 +50,7 @@ internal static class LeaseEndpoints
 
         var leases = await pump.WaitAsync(
             context.Worker(), request.RequestId, request.Max, Bounded(request.WaitMs, town), cancellationToken);
-        return TypedResults.Ok(new LeaseReply(leases, Draining: false));
+        return TypedResults.Ok(new LeaseReply(await traces.JoinAsync(leases, cancellationToken), Draining: false));
     }
 
     internal static async Task<Results<Ok<RenewReply>, Refusal>> Renew(

@@ -1,6 +1,8 @@
+using System.Diagnostics;
 using System.Text;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Townhall.Contracts.Tasks;
+using Townhall.Contracts.Traces;
 using Townhall.Contracts.Workers;
 using Townhall.Dispatcher.Workers;
 using Townhall.ServiceDefaults.Problems;
@@ -29,6 +31,9 @@ internal static class SettleEndpoints
         }
 
         var worker = context.Worker().Id;
+        var steps = TaskTraces.Collected
+            ? Array.ConvertAll(request.Results, static one => TaskTraces.Begin("task.settle", ActivityKind.Consumer, one.Traceparent, one.Lease.TaskId, one.Lease.Epoch))
+            : [];
         var settled = await batcher.SettleAsync(
             Array.ConvertAll(request.Results, result => new Ending(worker, result)), cancellationToken);
         var verdicts = new SettleVerdict[settled.Length];
@@ -36,6 +41,10 @@ internal static class SettleEndpoints
         {
             var lease = request.Results[i].Lease;
             verdicts[i] = new(lease.TaskId, lease.Epoch, settled[i].Verdict);
+            if (steps.Length > 0)
+            {
+                steps[i].End(settled[i].Verdict);
+            }
         }
 
         // A late result is a conflict, and so answered where it stands alone. Beside results that count, the verdicts say it.
@@ -65,7 +74,7 @@ internal static class SettleEndpoints
             }
 
             if (!Storable(result.Result, TaskLimits.InlineResultBytes) || !Storable(result.FailureDetail, 8192)
-                || !Storable(result.FailureCode, 64) || !Storable(result.Sandbox, 64))
+                || !Storable(result.FailureCode, 64) || !Storable(result.Sandbox, 64) || !Storable(result.Traceparent, 64))
             {
                 return $"texts must be free of NUL, result at most {TaskLimits.InlineResultBytes} bytes.";
             }

@@ -17,8 +17,11 @@ internal sealed record WorkerCommand(
         "PATH", "HOME", "LANG", "TZ", "TMPDIR", "TOWN_LIFETIME_PIPE", "TOWN_HOST_ID", "TOWN_EXIT_WHEN_IDLE", "TOWN_DRAIN_SECS", "TOWN_SANDBOX",
     ];
 
-    private static readonly string[] Families = ["TOWN_WORKER_", "TOWN_COMMAND_", "DOTNET_"];
-    private static readonly string[] Ours = ["TOWN_WORKER_COMMAND", "TOWN_WORKER_KEY_FILE", "TOWN_WORKER_KEY_FD", "TOWN_WORKER_INCARNATION"];
+    private static readonly string[] Families = ["TOWN_WORKER_", "TOWN_COMMAND_", "DOTNET_", "OTEL_"];
+    private static readonly string[] Ours =
+    [
+        "TOWN_WORKER_COMMAND", "TOWN_WORKER_KEY_FILE", "TOWN_WORKER_KEY_FD", "TOWN_WORKER_INCARNATION", "OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES",
+    ];
 
     /// <exception cref="SettingsException">Something that a worker cannot do without is missing.</exception>
     public static WorkerCommand From(IConfiguration configuration, TownSettings town)

@@ -1,6 +1,7 @@
 using Npgsql;
 using NpgsqlTypes;
 using Townhall.Contracts.Ids;
+using Townhall.Contracts.Traces;
 using Townhall.ServiceDefaults.Settings;
 
 namespace Townhall.Api.Backlog;
@@ -17,6 +18,14 @@ internal sealed class BacklogStore(NpgsqlDataSource database, TownSettings town)
     internal const int BatchMost = 1000;
     internal const int BatchesMost = 10;
 
+    private const string Add = "SELECT add_to_backlog($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS verdict";
+
+    private const string AddTraced = $"""
+        WITH added AS MATERIALIZED ({Add}), kept AS (
+            INSERT INTO task_trace (task_id, town, traceparent) SELECT $2, $1, $11 FROM added WHERE verdict = 'added')
+        SELECT verdict FROM added
+        """;
+
     /// <summary>Puts a task into the backlog.</summary>
     /// <returns>False when its deadline is over already; then nothing was made.</returns>
     public async Task<bool> AddAsync(TaskId id, NewBacklogTask task, string actor, CancellationToken cancellationToken)
@@ -28,7 +37,8 @@ internal sealed class BacklogStore(NpgsqlDataSource database, TownSettings town)
     /// <summary>The same in the transaction that <paramref name="connection"/> is in.</summary>
     public async Task<bool> AddAsync(NpgsqlConnection connection, TaskId id, NewBacklogTask task, string actor, CancellationToken cancellationToken)
     {
-        await using var command = new NpgsqlCommand("SELECT add_to_backlog($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", connection);
+        var trace = TaskTraces.Call;
+        await using var command = new NpgsqlCommand(trace is null ? Add : AddTraced, connection);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = id.Value });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = task.Description });
@@ -39,6 +49,11 @@ internal sealed class BacklogStore(NpgsqlDataSource database, TownSettings town)
         command.Parameters.Add(Instant(task.NotBefore));
         command.Parameters.Add(Instant(task.Deadline));
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = actor });
+        if (trace is not null)
+        {
+            command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = trace });
+        }
+
         return (string)(await command.ExecuteScalarAsync(cancellationToken))! == "added";
     }
 

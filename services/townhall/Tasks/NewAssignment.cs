@@ -1,8 +1,10 @@
+using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using Townhall.Api.Idempotency;
 using Townhall.Api.Text;
 using Townhall.Contracts.Ids;
 using Townhall.Contracts.Tasks;
+using Townhall.Contracts.Traces;
 using Townhall.ServiceDefaults.Problems;
 
 namespace Townhall.Api.Tasks;
@@ -17,9 +19,13 @@ namespace Townhall.Api.Tasks;
 /// <param name="ConcurrencyKey">Tasks with the same key share its permits; a key nobody configured has one.</param>
 /// <param name="RateKey">Tasks with the same key share its rate; a key nobody configured has no limit.</param>
 internal sealed record NewAssignment(
-    string? Agent, string? Task, int? Priority = null, int? MaxAttempts = null, double? TimeoutSecs = null,
-    DateTimeOffset? NotBefore = null, DateTimeOffset? Deadline = null, double? TotalTimeoutSecs = null,
-    string? ConcurrencyKey = null, string? RateKey = null, string[]? Tags = null)
+    [Plain(256)] string? Agent, [Plain(TaskLimits.DescriptionBytes, Lines = true)] string? Task, [Range(-100, 100)] int? Priority = null,
+    [Range(1, 100)] int? MaxAttempts = null, [Range(0.0, 86_400.0, MinimumIsExclusive = true)] double? TimeoutSecs = null,
+    DateTimeOffset? NotBefore = null, DateTimeOffset? Deadline = null,
+    [Range(0.0, TaskLimits.TotalTimeoutSecs, MinimumIsExclusive = true)] double? TotalTimeoutSecs = null,
+    [Plain(4 * TaskLimits.KeyLength, Characters = TaskLimits.KeyLength)] string? ConcurrencyKey = null,
+    [Plain(4 * TaskLimits.KeyLength, Characters = TaskLimits.KeyLength)] string? RateKey = null,
+    [MaxLength(TaskLimits.Tags), Plain(TaskLimits.TagLength)] string[]? Tags = null)
 {
     // What timestamptz and our month arithmetic hold without surprises.
     private static readonly DateTimeOffset Earliest = new(2000, 1, 1, 0, 0, 0, TimeSpan.Zero);
@@ -45,7 +51,8 @@ internal sealed record NewAssignment(
     public AcceptedTask ToTask(TaskId id, AgentId agent, string actor, IdempotencyKey? key = null, string? response = null) => new(
         id, agent, Task!, actor, (short)(Priority ?? 0), MaxAttempts, TimeoutSecs, NotBefore?.UtcDateTime, Deadline?.UtcDateTime,
         TotalTimeoutSecs, ConcurrencyKey, RateKey,
-        Tags is { Length: > 0 } ? JsonSerializer.Serialize(Tags, TagJson.Default.StringArray) : null, key, response);
+        Tags is { Length: > 0 } ? JsonSerializer.Serialize(Tags, TagJson.Default.StringArray) : null, key, response,
+        TaskTraces.Call);
 
     internal static string? Instant(string field, DateTimeOffset? instant) =>
         instant < Earliest || instant > Latest ? $"{field} must lie between 2000 and 2200." : null;
@@ -63,10 +70,11 @@ internal sealed record NewAssignment(
 
 /// <summary>One row for SQL function <c>accept_tasks</c>.</summary>
 /// <param name="Response">What is kept under <paramref name="Key"/>; null without one.</param>
+/// <param name="Traceparent">The call's trace, kept with the task; null when it is not collected.</param>
 internal sealed record AcceptedTask(
     TaskId Id, AgentId Agent, string Description, string Actor, short Priority, int? MaxAttempts, double? TimeoutSecs,
     DateTime? NotBefore, DateTime? Deadline, double? TotalTimeoutSecs, string? ConcurrencyKey, string? RateKey, string? TagsJson,
-    IdempotencyKey? Key = null, string? Response = null);
+    IdempotencyKey? Key = null, string? Response = null, string? Traceparent = null);
 
 /// <summary>The answer of an assignment; <c>agent_name</c> repeats the reference given, as the contract says.</summary>
 internal sealed record AssignedTask(Guid TaskId, Guid AgentId, string AgentName);

@@ -1,6 +1,7 @@
 using Npgsql;
 using NpgsqlTypes;
 using Townhall.Contracts.Ids;
+using Townhall.Contracts.Traces;
 using Townhall.ServiceDefaults.Settings;
 
 namespace Townhall.Api.Tasks;
@@ -8,6 +9,24 @@ namespace Townhall.Api.Tasks;
 /// <summary>Every statement over tasks in this service.</summary>
 internal sealed class TaskStore(NpgsqlDataSource database, TownSettings town)
 {
+    private const string Accept =
+        "SELECT task_id, refusal, status, response FROM accept_tasks($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+
+    private const string AcceptTraced = $"""
+        WITH accepted AS MATERIALIZED ({Accept}), kept AS (
+            INSERT INTO task_trace (task_id, town, traceparent)
+            SELECT t.id, $1, t.parent FROM unnest($18, $19) AS t (id, parent) JOIN accepted a ON a.task_id = t.id AND a.refusal IS NULL)
+        SELECT task_id, refusal, status, response FROM accepted
+        """;
+
+    private const string Retry = "SELECT verdict FROM retry_tasks($1, ARRAY[$2], ARRAY[$3], $4, $5)";
+
+    private const string RetryTraced = $"""
+        WITH retried AS MATERIALIZED ({Retry}), kept AS (
+            INSERT INTO task_trace (task_id, town, traceparent) SELECT $3, $1, $6 FROM retried WHERE verdict = 'retried')
+        SELECT verdict FROM retried
+        """;
+
     private static readonly string One = TaskView.Select("t.id = $1") + " WHERE t.town = $2";
     private static readonly string Some = TaskView.Select("t.id = ANY ($1)") + " WHERE t.town = $2 ORDER BY t.id";
 
@@ -23,9 +42,8 @@ internal sealed class TaskStore(NpgsqlDataSource database, TownSettings town)
     /// <summary>The same in the transaction that <paramref name="connection"/> is in.</summary>
     public async Task<Judgement[]> AcceptAsync(NpgsqlConnection connection, AcceptedTask[] tasks, CancellationToken cancellationToken)
     {
-        await using var command = new NpgsqlCommand(
-            "SELECT task_id, refusal, status, response FROM accept_tasks($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
-            connection);
+        var traced = Array.FindAll(tasks, static task => task.Traceparent is not null);
+        await using var command = new NpgsqlCommand(traced.Length == 0 ? Accept : AcceptTraced, connection);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = Array.ConvertAll(tasks, static task => task.Id.Value) });
         command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = Array.ConvertAll(tasks, static task => task.Agent.Value) });
@@ -45,6 +63,11 @@ internal sealed class TaskStore(NpgsqlDataSource database, TownSettings town)
         command.Parameters.Add(new NpgsqlParameter<string?[]> { TypedValue = Array.ConvertAll(keyed, static task => task.Key?.Key) });
         command.Parameters.Add(new NpgsqlParameter<byte[]?[]> { TypedValue = Array.ConvertAll(keyed, static task => task.Key?.Hash) });
         command.Parameters.Add(new NpgsqlParameter<string?[]> { TypedValue = Array.ConvertAll(keyed, static task => task.Response) });
+        if (traced.Length > 0)
+        {
+            command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = Array.ConvertAll(traced, static task => task.Id.Value) });
+            command.Parameters.Add(new NpgsqlParameter<string?[]> { TypedValue = Array.ConvertAll(traced, static task => task.Traceparent) });
+        }
 
         var places = new Dictionary<Guid, int>(tasks.Length);
         for (var i = 0; i < tasks.Length; i++)
@@ -116,12 +139,18 @@ internal sealed class TaskStore(NpgsqlDataSource database, TownSettings town)
     public async Task<string> RetryAsync(
         NpgsqlConnection connection, TaskId ended, TaskId made, bool force, string actor, CancellationToken cancellationToken)
     {
-        await using var command = new NpgsqlCommand("SELECT verdict FROM retry_tasks($1, ARRAY[$2], ARRAY[$3], $4, $5)", connection);
+        var trace = TaskTraces.Call;
+        await using var command = new NpgsqlCommand(trace is null ? Retry : RetryTraced, connection);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = ended.Value });
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = made.Value });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = actor });
         command.Parameters.Add(new NpgsqlParameter<bool> { TypedValue = force });
+        if (trace is not null)
+        {
+            command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = trace });
+        }
+
         return (string)(await command.ExecuteScalarAsync(cancellationToken))!;
     }
 

@@ -14,7 +14,7 @@ internal static class CommandEnvironment
     private const int ShortTextBytes = 4096;
 
     public static List<KeyValuePair<string, string>> Of(
-        Lease lease, AttemptFolders seen, string tempFolder, IEnumerable<string> path, Preset? preset, IReadOnlyDictionary<string, string> offered)
+        Lease lease, string? traceparent, AttemptFolders seen, string tempFolder, IEnumerable<string> path, Preset? preset, IReadOnlyDictionary<string, string> offered)
     {
         List<KeyValuePair<string, string>> variables =
         [
@@ -38,6 +38,11 @@ internal static class CommandEnvironment
             new("SCARAB_AGENT_ID", Text(lease.AgentId)),
             new("SCARAB_TASK", ResultText.Cut(Plain(lease.Description), ShortTextBytes)),
         ];
+
+        if (traceparent is not null)
+        {
+            variables.Add(new("TRACEPARENT", traceparent));
+        }
 
         // A key goes to the program that asks for it and to no other: twice opted in, by the preset and by the operator.
         foreach (var name in preset?.Environment ?? [])

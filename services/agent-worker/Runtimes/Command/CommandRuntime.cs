@@ -95,7 +95,7 @@ internal sealed partial class CommandRuntime(CommandHost host, OutputUploads upl
         var seen = sandbox.Seen(folders);
         var path = host.Settings.CommandPath.Where(folder => programFolders.Contains(folder) || sandbox.Sees(folder, lease.Grant));
         var environment = CommandEnvironment.Of(
-            lease, seen, sandbox.TempFolder(folders), path, preset, host.Settings.CommandEnvironment);
+            lease, attempt.Traceparent, seen, sandbox.TempFolder(folders), path, preset, host.Settings.CommandEnvironment);
         var command = Placeholders.Fill(line, lease.Description, seen.Prompt);
         var launch = sandbox.Wrap(command, programFolders, lease.Grant, folders);
         var input = preset is null or { Prompt: PromptRoute.StandardInput } ? folders.Prompt : "/dev/null";
