@@ -9,6 +9,7 @@ using Townhall.Api.Keys;
 using Townhall.Api.LedgerPages;
 using Townhall.Api.Limits;
 using Townhall.Api.Messages;
+using Townhall.Api.Metrics;
 using Townhall.Api.Output;
 using Townhall.Api.Recovery;
 using Townhall.Api.Steering;
@@ -42,8 +43,10 @@ return await Extensions.RunServiceAsync("townhall", () =>
     builder.AddTown();
     builder.AddLedgerPages();
     builder.AddKeys();
+    builder.AddMetricPage();
 
     var app = builder.Build();
+    app.UseRequestCounts();
     app.UseProblemDocuments();
     app.UseRouting();
     app.UseLocalGuard(town);
@@ -69,5 +72,6 @@ return await Extensions.RunServiceAsync("townhall", () =>
     app.MapBlobs();
     app.MapLedgerPages();
     app.MapKeys();
+    app.MapMetricPage();
     return app;
 });

@@ -33,14 +33,7 @@ internal sealed class DemandStore(NpgsqlDataSource database, TownSettings town) 
             ), backlog AS MATERIALIZED (
                 SELECT startable, oldest FROM claimable_backlog($1, $3) WHERE coalesce((SELECT c.pending FROM task_count_now c WHERE c.town = $1), 0) > 0
             ), seen AS (
-                -- Only an agent that would be cold needs the probe for work: every other state is known without it.
-                SELECT agent_state(a.control, a.running, CASE WHEN a.control = 'active' AND a.running = 0 AND NOT r.recent
-                           THEN EXISTS (SELECT 1 FROM task t WHERE t.agent_id = a.id AND t.state = 'assigned' AND t.due)
-                           ELSE false END, a.last_active_at IS NOT NULL, r.recent) AS state
-                FROM agent a
-                CROSS JOIN LATERAL (
-                    SELECT $4 = interval '0' OR now() - greatest(a.created_at, coalesce(a.last_active_at, a.created_at)) < $4 AS recent) r
-                WHERE $5 AND a.town = $1
+                SELECT state, agents FROM agents_by_state($1, $4) WHERE $5
             )
             SELECT now(), coalesce(c.pending, 0), coalesce(c.assigned, 0), coalesce(c.running, 0),
                    (SELECT coalesce(sum(startable), 0)::bigint FROM ready),
@@ -53,8 +46,8 @@ internal sealed class DemandStore(NpgsqlDataSource database, TownSettings town) 
                    (SELECT count(*)::int FROM live WHERE state = 'draining'),
                    (SELECT count(*)::int FROM live JOIN task t ON t.lease_worker = live.id AND t.state = 'running'
                     WHERE live.state = 'draining'),
-                   (SELECT count(*) FROM seen WHERE state IN ('starting', 'idle', 'working', 'paused', 'draining')),
-                   (SELECT count(*) FROM seen WHERE state = 'cold'),
+                   (SELECT coalesce(sum(agents), 0)::bigint FROM seen WHERE state IN ('starting', 'idle', 'working', 'paused', 'draining')),
+                   (SELECT coalesce(sum(agents), 0)::bigint FROM seen WHERE state = 'cold'),
                    (SELECT coalesce(sum(startable), 0)::bigint FROM backlog)
             FROM (SELECT $1 AS town) this
             LEFT JOIN task_count_now c ON c.town = this.town
