@@ -14,8 +14,13 @@ public sealed class DecidedBehindAttribute : Attribute;
 /// <summary>Every route says whom it serves, or the process does not start.</summary>
 public static class RoutePolicies
 {
-    /// <summary>What anybody may ask, also when authentication is on. Beside them only probes under <c>/internal/</c>, which the edge does not route.</summary>
-    public static IReadOnlyList<string> Anonymous { get; } = ["/health", "/healthz", "/ready", "/readyz", "/metrics", "/api/scaling"];
+    /// <summary>What anybody may ask, also when authentication is on: the probes, and the description of the API, which shows nothing of the town and is
+    /// opened by browsers that have no key to send. Beside them only probes under <c>/internal/</c>, which the edge does not route.</summary>
+    public static IReadOnlyList<string> Anonymous { get; } =
+    [
+        "/health", "/healthz", "/ready", "/readyz", "/metrics", "/api/scaling",
+        "/docs", "/docs/page.css", "/docs/page.js", "/openapi/v1.json", "/openapi/v1.yaml",
+    ];
 
     /// <summary>Looks at every endpoint that was mapped.</summary>
     /// <exception cref="SettingsException">At least one has no policy, or is anonymous and must not be.</exception>

@@ -3,6 +3,7 @@ using Townhall.Api.Agents;
 using Townhall.Api.Backlog;
 using Townhall.Api.Blobs;
 using Townhall.Api.Bulk;
+using Townhall.Api.Docs;
 using Townhall.Api.Idempotency;
 using Townhall.Api.Explain;
 using Townhall.Api.Keys;
@@ -72,6 +73,7 @@ return await Extensions.RunServiceAsync("townhall", () =>
     app.MapBlobs();
     app.MapLedgerPages();
     app.MapKeys();
+    app.MapDocs();
     app.MapMetricPage();
     return app;
 });

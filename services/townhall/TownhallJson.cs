@@ -43,6 +43,8 @@ internal sealed partial class TownhallJson : JsonSerializerContext
         options.TypeInfoResolverChain.Insert(1, OperatorJson.Default);
         options.TypeInfoResolverChain.Insert(2, RestJson.Default);
         options.PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower;
+        // The web's defaults would take AGENT for agent.
+        options.PropertyNameCaseInsensitive = false;
         options.UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow;
         options.AllowDuplicateProperties = false;
         options.NumberHandling = JsonNumberHandling.Strict;

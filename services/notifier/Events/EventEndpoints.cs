@@ -13,7 +13,8 @@ internal static partial class EventEndpoints
     public static void AddEvents(this IHostApplicationBuilder builder) => builder.Services.AddSingleton<EventPages>();
 
     public static void MapEvents(this IEndpointRouteBuilder routes) => routes.MapGet("/events", Follow)
-        .RequireAuthorization(Scopes.TownRead).LongRunning();
+        .RequireAuthorization(Scopes.TownRead).LongRunning()
+        .WithTags("Events").Produces<string>(contentType: "text/event-stream");
 
     internal static async Task<IResult> Follow(
         HttpContext context, EventRing ring, EventPages pages, LedgerTail tail, IHostApplicationLifetime host, TimeProvider clock,

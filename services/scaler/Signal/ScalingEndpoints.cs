@@ -14,7 +14,8 @@ internal static class ScalingEndpoints
         builder.Services.AddSingleton<ScalingSignal>();
     }
 
-    public static void MapScaling(this IEndpointRouteBuilder routes) => routes.MapGet("/api/scaling", GetScaling).PublicProbe();
+    public static void MapScaling(this IEndpointRouteBuilder routes) => routes.MapGet("/api/scaling", GetScaling).PublicProbe()
+        .WithTags("Scaling").Produces<ScalingView>().Produces(StatusCodes.Status304NotModified);
 
     internal static async Task<IResult> GetScaling(
         HttpContext context, ScalingSignal signal, TownSettings town, CancellationToken cancellationToken)

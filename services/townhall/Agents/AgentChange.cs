@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using Townhall.Api.Text;
 using Townhall.ServiceDefaults.Problems;
@@ -13,8 +14,10 @@ namespace Townhall.Api.Agents;
 /// <param name="Nickname">At most 128 bytes, or null for none.</param>
 /// <param name="RoleId">At most 128 bytes, or null for none; which work of the backlog it gets from now on.</param>
 internal sealed record AgentChange(
-    int? MaxConcurrency = null, int? MaxAttempts = null, JsonElement TimeoutSecs = default, int? Weight = null,
-    string? Tenant = null, JsonElement Nickname = default, JsonElement RoleId = default)
+    [Range(1, 1024)] int? MaxConcurrency = null, [Range(1, 100)] int? MaxAttempts = null,
+    [ReadsAs(typeof(double)), Range(0.0, 86_400.0, MinimumIsExclusive = true)] JsonElement TimeoutSecs = default,
+    [Range(1, 100)] int? Weight = null, [Plain(128)] string? Tenant = null, [ReadsAs(typeof(string)), Plain(128)] JsonElement Nickname = default,
+    [ReadsAs(typeof(string)), Plain(128)] JsonElement RoleId = default)
 {
     internal bool SaysTimeout => TimeoutSecs.ValueKind != JsonValueKind.Undefined;
 
@@ -22,11 +25,11 @@ internal sealed record AgentChange(
 
     internal bool SaysNickname => Nickname.ValueKind != JsonValueKind.Undefined;
 
-    internal string? NewNickname => Nickname.ValueKind == JsonValueKind.String ? Nickname.GetString() : null;
+    internal string? NewNickname => TextOf(Nickname);
 
     internal bool SaysRole => RoleId.ValueKind != JsonValueKind.Undefined;
 
-    internal string? NewRole => RoleId.ValueKind == JsonValueKind.String ? RoleId.GetString() : null;
+    internal string? NewRole => TextOf(RoleId);
 
     public Refusal? Fault() =>
         AgentBounds.Fault(MaxConcurrency, MaxAttempts, Timeout, Weight, Tenant)
@@ -35,6 +38,19 @@ internal sealed record AgentChange(
         ?? NewAgent.NicknameFault(NewNickname)
         ?? (SaysRole && NewRole is null && RoleId.ValueKind != JsonValueKind.Null ? Problems.Invalid("role_id must be a text or null.") : null)
         ?? (NewRole is { } role && PlainText.Fault("role_id", role, 128, lines: false) is { } wrong ? Problems.Invalid(wrong) : null);
+
+    /// <summary>The text, or null where it is none: half of a surrogate pair is JSON and no text.</summary>
+    private static string? TextOf(JsonElement value)
+    {
+        try
+        {
+            return value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+        }
+        catch (InvalidOperationException)
+        {
+            return null;
+        }
+    }
 }
 
 /// <summary><c>POST /v1/agents/{agent}/pause</c>.</summary>

@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using System.Diagnostics;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -72,7 +73,7 @@ internal static class AgentEndpoints
     }
 
     internal static async Task<Results<Ok<AgentListView>, Refusal>> ListAgents(
-        AgentStore agents, CancellationToken cancellationToken, int limit = PageMost, string? cursor = null)
+        AgentStore agents, CancellationToken cancellationToken, [Range(1, PageMost)] int limit = PageMost, string? cursor = null)
     {
         if (limit is < 1 or > PageMost)
         {

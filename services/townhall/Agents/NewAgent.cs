@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using System.Text.RegularExpressions;
 using Townhall.Api.Text;
 using Townhall.Contracts.Workers;
@@ -14,8 +15,10 @@ namespace Townhall.Api.Agents;
 /// <param name="Weight">Its share of turns among its tenant's agents, 1 to 100; default 1.</param>
 /// <param name="Grant">What its commands may touch; default: the network, and the town's root to read.</param>
 internal sealed record NewAgent(
-    string? Name, string? Cli = null, string? RoleId = null, string? Nickname = null, Guid? ParentAgentId = null,
-    int? MaxConcurrency = null, int? MaxAttempts = null, double? TimeoutSecs = null, NewGrant? Grant = null, string? Tenant = null, int? Weight = null)
+    [RegularExpression(AgentNames.Pattern)] string? Name, [Plain(4096)] string? Cli = null, [Plain(128)] string? RoleId = null,
+    [Plain(128)] string? Nickname = null, Guid? ParentAgentId = null, [Range(1, 1024)] int? MaxConcurrency = null,
+    [Range(1, 100)] int? MaxAttempts = null, [Range(0.0, 86_400.0, MinimumIsExclusive = true)] double? TimeoutSecs = null,
+    NewGrant? Grant = null, [Plain(128)] string? Tenant = null, [Range(1, 100)] int? Weight = null)
 {
     public Refusal? Fault() =>
         NameFault(Name)
@@ -58,7 +61,9 @@ internal sealed record NewAgent(
 }
 
 /// <summary>What an agent's commands may touch beside their own work folder.</summary>
-internal sealed record NewGrant(string? Network = null, string[]? Read = null, string[]? Write = null, string? Workdir = null)
+internal sealed record NewGrant(
+    [AllowedValues("host", "none")] string? Network = null, [MaxLength(NewGrant.PathsMost), AbsolutePath] string[]? Read = null,
+    [MaxLength(NewGrant.PathsMost), AbsolutePath] string[]? Write = null, [AbsolutePath] string? Workdir = null)
 {
     private const int PathsMost = 32;
 
@@ -82,7 +87,9 @@ internal sealed record NewGrant(string? Network = null, string[]? Read = null, s
 
 internal static partial class AgentNames
 {
-    [GeneratedRegex(@"^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,63}$")]
+    public const string Pattern = @"^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,63}$";
+
+    [GeneratedRegex(Pattern)]
     public static partial Regex Legal();
 }
 
@@ -92,8 +99,10 @@ internal sealed record SpawnedAgent(Guid AgentId, string Name, string Cli, strin
 /// <summary>An agent as people see it. <c>state</c> is PascalCase here, as the contract says.</summary>
 /// <param name="Frozen">Paused, and what it runs stands still.</param>
 internal sealed record AgentView(
-    Guid Id, string Name, string? Nickname, string? RoleId, Guid? ParentAgentId, string SpawnMode, string Cli, string State,
-    string Runtime, string TrustLevel, int MaxConcurrency, int Running, long RoundsCompleted, long TasksCompleted,
+    Guid Id, string Name, string? Nickname, string? RoleId, Guid? ParentAgentId,
+    [AllowedValues("fresh", "forkedcontext", "resumed")] string SpawnMode, string Cli,
+    [AllowedValues("Cold", "Starting", "Idle", "Working", "Paused", "Draining", "Stopped", "Error")] string State,
+    string Runtime, [AllowedValues("untrusted", "sandboxed", "trusted", "privileged")] string TrustLevel, int MaxConcurrency, int Running, long RoundsCompleted, long TasksCompleted,
     long InboxLen, long UrgentLen, string? CurrentScope, DateTime CreatedAt, DateTime? LastActiveAt,
     int MaxAttempts, double? TimeoutSecs, string Tenant, int Weight, bool Frozen);
 

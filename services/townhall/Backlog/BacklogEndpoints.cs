@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using System.Diagnostics;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -37,7 +38,7 @@ internal static class BacklogEndpoints
     }
 
     internal static async Task<Results<Ok<BacklogView>, Refusal>> ListBacklog(
-        BacklogStore backlog, CancellationToken cancellationToken, int limit = PageUsual, string? cursor = null)
+        BacklogStore backlog, CancellationToken cancellationToken, [Range(1, PageMost)] int limit = PageUsual, string? cursor = null)
     {
         if (limit is < 1 or > PageMost)
         {

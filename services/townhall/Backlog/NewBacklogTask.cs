@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using Townhall.Api.Tasks;
 using Townhall.Api.Text;
 using Townhall.Contracts.Tasks;
@@ -15,8 +16,10 @@ namespace Townhall.Api.Backlog;
 /// <param name="NotBefore">Earliest start; default now.</param>
 /// <param name="Deadline">When it must have ended; default never.</param>
 internal sealed record NewBacklogTask(
-    string? Description, string[]? Tags = null, string? Role = null, int? Priority = null, int? MaxAttempts = null, double? TimeoutSecs = null,
-    DateTimeOffset? NotBefore = null, DateTimeOffset? Deadline = null)
+    [Plain(TaskLimits.DescriptionBytes, Lines = true)] string? Description,
+    [MaxLength(TaskLimits.Tags), Plain(TaskLimits.TagLength)] string[]? Tags = null, [Plain(TaskLimits.TagLength - 5)] string? Role = null,
+    [Range(-100, 100)] int? Priority = null, [Range(1, 100)] int? MaxAttempts = null,
+    [Range(0.0, 86_400.0, MinimumIsExclusive = true)] double? TimeoutSecs = null, DateTimeOffset? NotBefore = null, DateTimeOffset? Deadline = null)
 {
     internal const string RoleTag = "role:";
 
@@ -41,7 +44,7 @@ internal sealed record AddedTask(Guid TaskId, string Description);
 
 /// <summary><c>POST /v1/backlog/{task_id}/claim</c> and <c>POST /v1/backlog/assign-all</c>.</summary>
 /// <param name="Agent">Id, name, nickname, label or short id.</param>
-internal sealed record NewClaim(string? Agent);
+internal sealed record NewClaim([Plain(256)] string? Agent);
 
 /// <param name="Assigned">How many the agent got.</param>
 /// <param name="Tasks">The first 1000 of them.</param>

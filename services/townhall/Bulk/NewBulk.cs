@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using Townhall.Api.Tasks;
 using Townhall.Api.Text;
 using Townhall.Contracts.Tasks;
@@ -10,7 +11,7 @@ namespace Townhall.Api.Bulk;
 /// <param name="Filter">Which tasks; null: all that the action is meant for.</param>
 /// <param name="To">The agent that gets reassigned tasks.</param>
 internal sealed record NewBulk(
-    string? Action = null, BulkFilter? Filter = null, string? To = null, bool DryRun = false, string? ConfirmToken = null)
+    [AllowedValues("cancel", "retry", "reassign")] string? Action = null, BulkFilter? Filter = null, [Plain(256)] string? To = null, bool DryRun = false, string? ConfirmToken = null)
 {
     /// <summary>Tasks of one selection.</summary>
     public const int TasksMost = 100_000;
@@ -23,7 +24,7 @@ internal sealed record NewBulk(
         ["reassign"] = (["pending", "assigned"], ["assigned"]),
     };
 
-    public string[] States => Filter?.State ?? Actions[Action!].Usual;
+    internal string[] States => Filter?.State ?? Actions[Action!].Usual;
 
     public Refusal? Fault()
     {
@@ -51,8 +52,9 @@ internal sealed record NewBulk(
 
 /// <summary>Tasks for which everything holds that is said.</summary>
 internal sealed record BulkFilter(
-    string[]? State = null, string? Agent = null, string? Tag = null, DateTimeOffset? CreatedAfter = null,
-    DateTimeOffset? CreatedBefore = null, string? FailureCode = null)
+    [MinLength(1), AllowedValues("pending", "assigned", "running", "waiting", "failed", "cancelled", "dead")] string[]? State = null,
+    [Plain(256)] string? Agent = null, [Plain(TaskLimits.TagLength)] string? Tag = null, DateTimeOffset? CreatedAfter = null,
+    DateTimeOffset? CreatedBefore = null, [Plain(128)] string? FailureCode = null)
 {
     public string? Fault() =>
         (Agent is null ? null : PlainText.Fault("filter.agent", Agent, 256, lines: false))
@@ -70,5 +72,5 @@ internal sealed record BulkDraft(Guid BulkId, int Count, IReadOnlyList<TaskView>
 /// <param name="State"><c>frozen</c>, <c>running</c> or <c>finished</c>.</param>
 /// <param name="Reasons">Why items were skipped or failed, with how many.</param>
 internal sealed record BulkView(
-    Guid BulkId, string Action, string State, int Total, int Done, int Skipped, int Failed, Dictionary<string, int> Reasons,
+    Guid BulkId, [AllowedValues("cancel", "retry", "reassign")] string Action, [AllowedValues("frozen", "running", "finished")] string State, int Total, int Done, int Skipped, int Failed, Dictionary<string, int> Reasons,
     DateTime CreatedAt, DateTime? StartedAt, DateTime? FinishedAt);

@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using System.Diagnostics;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Townhall.Api.Text;
@@ -27,7 +28,7 @@ internal static class KeyEndpoints
     }
 
     internal static async Task<Results<Ok<KeyListView>, Refusal>> ListKeys(
-        KeyStore keys, CancellationToken cancellationToken, int limit = PageMost, string? cursor = null)
+        KeyStore keys, CancellationToken cancellationToken, [Range(1, PageMost)] int limit = PageMost, string? cursor = null)
     {
         if (limit is < 1 or > PageMost)
         {
@@ -100,7 +101,10 @@ internal static class KeyEndpoints
 /// <param name="Scopes">At least one.</param>
 /// <param name="AgentId">The one agent that it may act as; null: none in particular.</param>
 /// <param name="ExpiresInSecs">Its life, 60 s to ten years; null: until it is revoked.</param>
-internal sealed record NewKey(string? Name = null, string[]? Scopes = null, Guid? AgentId = null, long? ExpiresInSecs = null)
+internal sealed record NewKey(
+    [Required, Plain(NewKey.NameBytes)] string? Name = null,
+    [Required, Length(1, 16), AllowedValues("town.read", "town.write", "agent.manage", "admin", "worker")] string[]? Scopes = null,
+    Guid? AgentId = null, [Range(60.0, NewKey.LifeMost)] long? ExpiresInSecs = null)
 {
     private const int NameBytes = 100;
     private const long LifeMost = 10L * 366 * 24 * 3600;
@@ -116,7 +120,8 @@ internal sealed record NewKey(string? Name = null, string[]? Scopes = null, Guid
 /// <summary><c>POST /v1/keys/{id}/rotate</c>.</summary>
 /// <param name="OverlapSecs">How long the old key goes on, 0 to 30 days; default one hour.</param>
 /// <param name="ExpiresInSecs">Life of the new key; null: as long as the old one's was.</param>
-internal sealed record KeyRotation(long OverlapSecs = 3600, long? ExpiresInSecs = null)
+internal sealed record KeyRotation(
+    [Range(0, 30 * 24 * 3600)] long OverlapSecs = 3600, [Range(60.0, 10.0 * 366 * 24 * 3600)] long? ExpiresInSecs = null)
 {
     public Refusal? Fault() =>
         OverlapSecs is < 0 or > 30 * 24 * 3600 ? Problems.Invalid("overlap_secs must be 0 to 2592000.")
@@ -131,7 +136,7 @@ internal sealed record MadeKey(
 /// <param name="State"><c>active</c>, <c>replaced</c> (goes on until it expires), <c>expired</c> or <c>revoked</c>.</param>
 /// <param name="LastUsedAt">To the minute; null while it was not used.</param>
 internal sealed record KeyView(
-    string KeyId, string Name, string[] Scopes, Guid? AgentId, string State, string CreatedBy, DateTime CreatedAt, DateTime? ExpiresAt,
+    string KeyId, string Name, string[] Scopes, Guid? AgentId, [AllowedValues("active", "replaced", "expired", "revoked")] string State, string CreatedBy, DateTime CreatedAt, DateTime? ExpiresAt,
     DateTime? RevokedAt, DateTime? LastUsedAt, string? ReplacedBy);
 
 internal sealed record KeyListView(IReadOnlyList<KeyView> Keys, int Count, string? NextCursor);

@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Townhall.Ledger.Checkpoints;
 using Townhall.ServiceDefaults.Problems;
@@ -22,8 +23,10 @@ internal static class CheckpointEndpoints
 {
     private const int PageMost = 5000;
 
+    /// <summary>Signed heads of the ledger, oldest first.</summary>
     internal static async Task<Results<Ok<CheckpointPageView>, Refusal>> ListCheckpoints(
-        CheckpointTable table, TownSettings town, CancellationToken cancellationToken, long after = 0, int limit = 1000)
+        CheckpointTable table, TownSettings town, CancellationToken cancellationToken,
+        [Range(0.0, long.MaxValue)] long after = 0, [Range(1, PageMost)] int limit = 1000)
     {
         if (after < 0 || limit is < 1 or > PageMost)
         {
@@ -35,7 +38,8 @@ internal static class CheckpointEndpoints
             [.. page.Select(static one => View(one.Id, one.Checkpoint))], page.Count, page.Count == limit ? page[^1].Id : null));
     }
 
-    internal static async Task<Ok<LedgerKeyListView>> ListKeys(CheckpointTable table, TownSettings town, CancellationToken cancellationToken)
+    /// <summary>Public keys with which checkpoints were signed.</summary>
+    internal static async Task<Ok<LedgerKeyListView>> ListLedgerKeys(CheckpointTable table, TownSettings town, CancellationToken cancellationToken)
     {
         var keys = await table.KeysAsync(town.Name, cancellationToken);
         return TypedResults.Ok(new LedgerKeyListView(

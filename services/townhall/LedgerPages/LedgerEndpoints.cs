@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Npgsql;
 using Townhall.Ledger;
@@ -32,11 +33,12 @@ internal static class LedgerEndpoints
     {
         routes.MapGet("/v1/ledger", ListEntries).RequireAuthorization(Scopes.TownRead).WithTags("Ledger");
         routes.MapGet("/v1/ledger/checkpoints", CheckpointEndpoints.ListCheckpoints).RequireAuthorization(Scopes.TownRead).WithTags("Ledger");
-        routes.MapGet("/v1/ledger/keys", CheckpointEndpoints.ListKeys).RequireAuthorization(Scopes.TownRead).WithTags("Ledger");
+        routes.MapGet("/v1/ledger/keys", CheckpointEndpoints.ListLedgerKeys).RequireAuthorization(Scopes.TownRead).WithTags("Ledger");
     }
 
     internal static async Task<Results<Ok<LedgerPageView>, Refusal>> ListEntries(
-        LedgerReader ledger, TownSettings town, CancellationToken cancellationToken, long after = 0, int limit = 1000)
+        LedgerReader ledger, TownSettings town, CancellationToken cancellationToken,
+        [Range(0.0, long.MaxValue)] long after = 0, [Range(1, PageMost)] int limit = 1000)
     {
         if (after < 0 || limit is < 1 or > PageMost)
         {

@@ -1,4 +1,5 @@
 using System.Buffers.Text;
+using System.ComponentModel.DataAnnotations;
 using System.Text;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Townhall.Api.Text;
@@ -30,7 +31,7 @@ internal static class LimitEndpoints
     }
 
     internal static async Task<Results<Ok<LimitListView>, Refusal>> ListLimits(
-        LimitStore limits, CancellationToken cancellationToken, int limit = PageMost, string? cursor = null)
+        LimitStore limits, CancellationToken cancellationToken, [Range(1, PageMost)] int limit = PageMost, string? cursor = null)
     {
         if (limit is < 1 or > PageMost)
         {
@@ -128,7 +129,9 @@ internal static class LimitEndpoints
 /// <param name="MaxConcurrency">Running tasks with this concurrency key, 0 to 100000; null: as many as want.</param>
 /// <param name="RatePerMinute">Starts a minute of tasks with this rate key, more than 0, at most 1000000; null: as fast as they come.</param>
 /// <param name="Burst">Starts saved up while nobody wants one, 1 to 100000; default 1.</param>
-internal sealed record NewLimit(int? MaxConcurrency = null, double? RatePerMinute = null, int? Burst = null)
+internal sealed record NewLimit(
+    [Range(0, 100_000)] int? MaxConcurrency = null, [Range(0.0, 1_000_000.0, MinimumIsExclusive = true)] double? RatePerMinute = null,
+    [Range(1, 100_000)] int? Burst = null)
 {
     public Refusal? Fault(string key) =>
         MaxConcurrency is < 0 or > 100_000 ? Problems.Invalid("max_concurrency must be 0 to 100000, or null.")
@@ -155,7 +158,7 @@ internal sealed record HolderView(
     Guid TaskId, Guid AgentId, string? AgentName, Guid WorkerId, string? WorkerName, int Attempt, DateTime LeaseUntil, double HeldForSecs);
 
 /// <summary><c>PUT /v1/tenants/{name}</c>: 1 to 100.</summary>
-internal sealed record NewShare(int? Weight = null);
+internal sealed record NewShare([Range(1, 100)] int? Weight);
 
 /// <param name="Weight">Its share of turns among the tenants; 1 where nobody said otherwise.</param>
 /// <param name="Agents">Agents that are its own.</param>

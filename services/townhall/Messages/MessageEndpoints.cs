@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using System.Diagnostics;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -94,7 +95,7 @@ internal static class MessageEndpoints
     }
 
     internal static async Task<Results<Ok<InboxView>, Refusal>> GetInbox(
-        string agent, AgentDirectory directory, MessageStore messages, CancellationToken cancellationToken, int limit = PageUsual, string? cursor = null)
+        string agent, AgentDirectory directory, MessageStore messages, CancellationToken cancellationToken, [Range(1, PageMost)] int limit = PageUsual, string? cursor = null)
     {
         if (limit is < 1 or > PageMost)
         {

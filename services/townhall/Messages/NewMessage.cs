@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using Townhall.Api.Text;
 using Townhall.Contracts.Tasks;
 using Townhall.ServiceDefaults.Problems;
@@ -12,7 +13,8 @@ namespace Townhall.Api.Messages;
 /// <param name="Urgent">Before all that is not.</param>
 /// <param name="CorrelationId">What it is about, in the sender's words; 1 to 128 bytes.</param>
 internal sealed record NewMessage(
-    string? To, string? Message, string? From = null, string? Kind = null, bool Urgent = false, string? CorrelationId = null)
+    [Plain(256)] string? To, [Plain(TaskLimits.DescriptionBytes, Lines = true)] string? Message, [Plain(256)] string? From = null,
+    [AllowedValues("task", "query", "info", "ack")] string? Kind = null, bool Urgent = false, [Plain(128)] string? CorrelationId = null)
 {
     internal const string Task = "task";
 

@@ -1,6 +1,8 @@
+using System.ComponentModel.DataAnnotations;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 using Townhall.Api.Agents;
+using Townhall.Api.Text;
 using Townhall.Contracts.Ids;
 using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Problems;
@@ -170,7 +172,7 @@ internal sealed record RecoveredView(int Checked, int Recovered, string[] Agents
 /// <summary><c>POST /v1/reclaim</c>; without a destination nothing changes.</summary>
 /// <param name="To">The agent that gets the tasks.</param>
 /// <param name="From">Only of this agent, which must have ended; left out: of all that have.</param>
-internal sealed record ReclaimRequest(bool ToBacklog = false, string? To = null, string? From = null);
+internal sealed record ReclaimRequest(bool ToBacklog = false, [Plain(256)] string? To = null, [Plain(256)] string? From = null);
 
 /// <param name="Destination"><c>Backlog</c>, <c>Listed</c> (nothing changed) or <c>Agent("name")</c>.</param>
 /// <param name="Tasks">The first 1000 of them.</param>
@@ -178,13 +180,14 @@ internal sealed record ReclaimRequest(bool ToBacklog = false, string? To = null,
 /// <param name="More">There are more than one call moves: call again.</param>
 internal sealed record ReclaimedView(int Reclaimed, string Destination, OrphanView[] Tasks, int Messages, bool More, bool DryRun);
 
-internal sealed record OrphansRequest(string? Action = null);
+internal sealed record OrphansRequest([AllowedValues("list", "to_backlog", "backlog", "cancel", "delete")] string? Action = null);
 
 /// <param name="Orphans">The first 1000 of them, as they were found.</param>
 internal sealed record OrphansView(string Action, int Count, OrphanView[] Orphans, bool More, bool DryRun);
 
 /// <param name="Reason"><c>agent_terminal</c> or <c>agent_missing</c>.</param>
-internal sealed record OrphanView(Guid TaskId, Guid AssignedTo, string? AgentName, string State, string Reason);
+internal sealed record OrphanView(
+    Guid TaskId, Guid AssignedTo, string? AgentName, string State, [AllowedValues("agent_terminal", "agent_missing")] string Reason);
 
 internal sealed record PruneRequest(bool All = false);
 

@@ -65,7 +65,7 @@ internal static class SteeringEndpoints
 
 /// <summary><c>POST /v1/tasks/{id}/steer</c>.</summary>
 /// <param name="Text">At most 16 KiB of UTF-8; all notes of a task together at most 256 KiB.</param>
-internal sealed record NewSteering(string? Text);
+internal sealed record NewSteering([Plain(TaskLimits.SteeringBytes, Lines = true)] string? Text);
 
 /// <param name="State">Where the task stood when it was noted.</param>
 /// <param name="Attempt">Attempts begun by then.</param>

@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Npgsql;
@@ -10,7 +11,7 @@ using Townhall.ServiceDefaults.Redis;
 namespace Townhall.Api.Tasks;
 
 /// <summary><c>POST /v1/tasks/assign-batch</c>: 1 to 500 assignments, each judged alone.</summary>
-internal sealed record NewBatch(NewAssignment?[]? Tasks)
+internal sealed record NewBatch([Length(1, NewBatch.TasksMost)] NewAssignment?[]? Tasks)
 {
     public const int TasksMost = 500;
 

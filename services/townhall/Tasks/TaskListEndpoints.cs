@@ -1,6 +1,9 @@
+using System.ComponentModel.DataAnnotations;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Townhall.Api.Agents;
 using Townhall.Api.Caching;
+using Townhall.Api.Text;
+using Townhall.Contracts.Tasks;
 using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Problems;
 
@@ -29,13 +32,14 @@ internal static class TaskListEndpoints
     /// <param name="state">One or more states, comma separated.</param>
     internal static async Task<Results<Ok<TaskListView>, Refusal>> ListTasks(
         HttpContext context, AgentDirectory agents, TaskListStore tasks, CancellationToken cancellationToken,
-        string? state = null, string? agent = null, string? tag = null,
-        [Microsoft.AspNetCore.Mvc.FromQuery(Name = "created_after")] string? createdAfter = null,
-        [Microsoft.AspNetCore.Mvc.FromQuery(Name = "created_before")] string? createdBefore = null,
-        [Microsoft.AspNetCore.Mvc.FromQuery(Name = "ended_after")] string? endedAfter = null,
-        [Microsoft.AspNetCore.Mvc.FromQuery(Name = "ended_before")] string? endedBefore = null,
-        [Microsoft.AspNetCore.Mvc.FromQuery(Name = "retry_of")] string? retryOf = null,
-        string? order = null, int limit = PageUsual, string? cursor = null)
+        [RegularExpression("^(pending|assigned|running|waiting|completed|failed|cancelled|dead)(,(pending|assigned|running|waiting|completed|failed|cancelled|dead))*$")] string? state = null,
+        [Plain(256)] string? agent = null, [Plain(TaskLimits.TagLength)] string? tag = null,
+        [Microsoft.AspNetCore.Mvc.FromQuery(Name = "created_after"), ReadsAs(typeof(DateTimeOffset))] string? createdAfter = null,
+        [Microsoft.AspNetCore.Mvc.FromQuery(Name = "created_before"), ReadsAs(typeof(DateTimeOffset))] string? createdBefore = null,
+        [Microsoft.AspNetCore.Mvc.FromQuery(Name = "ended_after"), ReadsAs(typeof(DateTimeOffset))] string? endedAfter = null,
+        [Microsoft.AspNetCore.Mvc.FromQuery(Name = "ended_before"), ReadsAs(typeof(DateTimeOffset))] string? endedBefore = null,
+        [Microsoft.AspNetCore.Mvc.FromQuery(Name = "retry_of"), ReadsAs(typeof(Guid))] string? retryOf = null,
+        [AllowedValues("newest", "oldest")] string? order = null, [Range(1, PageMost)] int limit = PageUsual, string? cursor = null)
     {
         // The parameters are named for the API's description; the query is read as a whole, so that unknown ones are refused.
         _ = (state, agent, tag, createdAfter, createdBefore, endedAfter, endedBefore, retryOf, order);
@@ -55,7 +59,7 @@ internal static class TaskListEndpoints
     }
 
     internal static async Task<Results<Ok<PendingView>, Refusal>> ListPending(
-        TaskListStore tasks, CancellationToken cancellationToken, int limit = PageUsual, string? cursor = null)
+        TaskListStore tasks, CancellationToken cancellationToken, [Range(1, PageMost)] int limit = PageUsual, string? cursor = null)
     {
         if (Fault(Pending, limit, cursor, out var after) is { } fault)
         {

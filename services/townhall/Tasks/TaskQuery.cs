@@ -108,7 +108,9 @@ internal sealed record TaskQuery(
 /// <summary>A task in a list.</summary>
 /// <param name="Description">The first 200 characters; <c>GET /v1/tasks/{task_id}</c> has all.</param>
 internal sealed record TaskRow(
-    Guid TaskId, string Description, string State, Guid? AgentId, string? AgentName, int Attempt, int Priority, string[] Tags,
+    Guid TaskId, string Description,
+    [System.ComponentModel.DataAnnotations.AllowedValues("pending", "assigned", "running", "waiting", "completed", "failed", "cancelled", "dead")] string State,
+    Guid? AgentId, string? AgentName, int Attempt, int Priority, string[] Tags,
     DateTime CreatedAt, DateTime? StartedAt, DateTime? CompletedAt, int? ExitCode, string? FailureCode, Guid? RetryOf);
 
 /// <param name="NextCursor">Null at the end of the list. A page may be short, or empty, and not the last one: where few tasks match, looking is

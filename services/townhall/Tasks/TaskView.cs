@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using Npgsql;
 
 namespace Townhall.Api.Tasks;
@@ -9,11 +10,11 @@ namespace Townhall.Api.Tasks;
 /// <param name="Result">At most 64 KiB; <paramref name="ResultBlob"/> names the whole when <paramref name="ResultBytes"/> is more.</param>
 /// <param name="FailureDetail">Why the last attempt failed, also while another one is to come.</param>
 internal sealed record TaskView(
-    Guid TaskId, string Description, string State, Guid? AgentId, string? AgentName, int Attempt, int MaxAttempts, int Priority,
+    Guid TaskId, string Description, [AllowedValues("pending", "assigned", "running", "waiting", "completed", "failed", "cancelled", "dead")] string State, Guid? AgentId, string? AgentName, int Attempt, int MaxAttempts, int Priority,
     string[] Tags, DateTime CreatedAt, DateTime? StartedAt, DateTime? CompletedAt, int? ExitCode, string? Result,
     string? ResultBlob, long ResultBytes, string? FailureCode, string? FailureDetail, string? Sandbox, double? WallMs,
     long OutputBytes, Guid? RetryOf, DateTime? NotBefore, DateTime? Deadline, string? ConcurrencyKey, string? RateKey,
-    string? WaitingFor)
+    [AllowedValues("concurrency", "rate")] string? WaitingFor)
 {
     internal static TaskView Read(NpgsqlDataReader row) => new(
         row.GetGuid(0), row.GetString(1), row.GetString(2), row.IsDBNull(3) ? null : row.GetGuid(3), Text(row, 4),

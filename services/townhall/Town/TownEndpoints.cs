@@ -33,8 +33,8 @@ internal static partial class TownEndpoints
 
         app.MapGet("/health", GetHealth).AllowAnonymous().WithTags("Probes");
         app.MapGet("/healthz", GetHealth).AllowAnonymous().WithTags("Probes");
-        app.MapGet("/ready", GetReady).AllowAnonymous().WithTags("Probes");
-        app.MapGet("/readyz", GetReady).AllowAnonymous().WithTags("Probes");
+        app.MapGet("/ready", GetReady).AllowAnonymous().WithTags("Probes").Produces<ReadyView>().Produces<ReadyView>(503);
+        app.MapGet("/readyz", GetReady).AllowAnonymous().WithTags("Probes").Produces<ReadyView>().Produces<ReadyView>(503);
         app.MapGet("/v1/town", GetTown).RequireAuthorization(Scopes.TownRead).WithEntityTag().WithTags("Town");
         app.MapGet("/v1/status", GetStatus).RequireAuthorization(Scopes.TownRead).WithEntityTag().WithTags("Town");
     }

@@ -36,8 +36,12 @@ public sealed class RoutePolicyTests
     }
 
     [Fact]
-    public void Six_paths_are_anonymous_and_no_other() => Assert.Equal(
-        ["/api/scaling", "/health", "/healthz", "/metrics", "/ready", "/readyz"], RoutePolicies.Anonymous.Order(StringComparer.Ordinal));
+    public void The_probes_and_the_description_are_anonymous_and_nothing_else() => Assert.Equal(
+        [
+            "/api/scaling", "/docs", "/docs/page.css", "/docs/page.js", "/health", "/healthz", "/metrics", "/openapi/v1.json", "/openapi/v1.yaml", "/ready",
+            "/readyz",
+        ],
+        RoutePolicies.Anonymous.Order(StringComparer.Ordinal));
 
     [Theory]
     [InlineData(ScopeSet.Admin, Scopes.TownRead, true)]

@@ -135,12 +135,20 @@ public sealed class MatrixTests(PostgresServer postgres, RedisServer redis) : IC
     }
 
     [Fact]
-    public async Task Six_paths_serve_everybody_unless_the_probes_are_closed_and_workers_have_a_credential_of_their_own()
+    public async Task Probes_and_the_description_serve_everybody_unless_the_probes_are_closed_and_workers_have_a_credential_of_their_own()
     {
         await using var town = await KeyTown.StartAsync(postgres, redis, _deadline, [.. Services, "dispatcher"]);
-        foreach (var (service, path) in ((string, string)[])[("townhall", "/health"), ("townhall", "/healthz"), ("townhall", "/ready"), ("townhall", "/readyz"), ("scaler", "/api/scaling")])
+        foreach (var path in RoutePolicies.Anonymous)
         {
-            await Eventually.Is(200, async () => (await town.SendAsync(HttpMethod.Get, path, null, _deadline, service: service)).Status, _deadline);
+            var service = path == "/api/scaling" ? "scaler" : "townhall";
+            await Eventually.Is(
+                200,
+                async () =>
+                {
+                    using var answer = await town[service].Client.GetAsync(new Uri(path, UriKind.Relative), _deadline);
+                    return (int)answer.StatusCode;
+                },
+                _deadline);
         }
 
         foreach (var service in (string[])[.. Services, "dispatcher"])

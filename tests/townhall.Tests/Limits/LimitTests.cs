@@ -119,7 +119,7 @@ public sealed class LimitTests(PostgresServer postgres) : IClassFixture<Postgres
             Assert.Equal("422 invalid_value", Code(await LimitEndpoints.PutLimit("api", limit, Parts.Somebody, limits, deadline)));
         }
 
-        Assert.Equal("422 invalid_value", Code(await LimitEndpoints.PutTenant("blue", new(), Parts.Somebody, limits, deadline)));
+        Assert.Equal("422 invalid_value", Code(await LimitEndpoints.PutTenant("blue", new(null), Parts.Somebody, limits, deadline)));
         Assert.Equal("422 invalid_value", Code(await LimitEndpoints.PutTenant("blue", new(101), Parts.Somebody, limits, deadline)));
         Assert.Equal("400 bad_query", Code(await LimitEndpoints.GetLimit(new string('x', 129), limits, deadline)));
     }
