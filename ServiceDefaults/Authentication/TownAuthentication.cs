@@ -38,7 +38,7 @@ public static class TownAuthentication
             return;
         }
 
-        services.AddSingleton<KeyRing>().AddHostedService(static services => services.GetRequiredService<KeyRing>());
+        services.AddNamedKeys();
         services.AddSingleton<ICallerSource, KeyCallers>();
         if (town.Auth.Mode == AuthMode.Oidc)
         {
@@ -49,6 +49,11 @@ public static class TownAuthentication
             services.AddHostedService<SomebodyMayCall>();
         }
     }
+
+    /// <summary>The town's named keys, kept in memory; also for schemes of a service's own.</summary>
+    public static IServiceCollection AddNamedKeys(this IServiceCollection services) => services
+        .AddSingleton<KeyRing>().AddHostedService(static services => services.GetRequiredService<KeyRing>())
+        .AddSingleton(static services => new NamedKeys(services.GetRequiredService<KeyRing>()));
 
     /// <summary>Refusals of callers in the ledger; also for schemes of a service's own.</summary>
     public static void AddRefusalLog(this IServiceCollection services, TownSettings town)

@@ -6,8 +6,8 @@ using Townhall.ServiceDefaults.Settings;
 namespace Townhall.Dispatcher.Workers;
 
 /// <summary>
-/// Who may speak the worker protocol, in every mode of authentication alike: the holder of the worker key may register,
-/// and a registered worker proves itself by its own token in every call after that.
+/// Who may speak the worker protocol, in every mode of authentication alike: the holder of the worker key, or of a named key with
+/// scope <c>worker</c>, may register, and a registered worker proves itself by its own token in every call after that.
 /// </summary>
 internal static class WorkerAuthentication
 {
@@ -26,6 +26,7 @@ internal static class WorkerAuthentication
             schemes.AddScheme<LateWorkerTokenHandler>(LateSession, displayName: null);
         });
         builder.Services.AddRefusalLog(town);
+        builder.Services.AddNamedKeys();
         builder.Services.AddTransient<WorkerKeyHandler>().AddTransient<WorkerTokenHandler>().AddTransient<LateWorkerTokenHandler>();
         builder.Services.AddAuthorizationBuilder()
             .AddPolicy(Scopes.Worker, static policy => policy.AddAuthenticationSchemes(Scopes.Worker).RequireAuthenticatedUser())
@@ -39,15 +40,19 @@ internal static class WorkerAuthentication
         context.Features.Get<KnownWorker>() ?? throw new InvalidOperationException("This endpoint lacks the policy of worker sessions.");
 }
 
-/// <summary>The worker key as bearer.</summary>
-internal sealed class WorkerKeyHandler(WorkerKey key, TownSettings town, RefusalLog log) : WorkerHandler(log)
+/// <summary>The worker key as bearer, or a named key that may stand in for it.</summary>
+internal sealed class WorkerKeyHandler(WorkerKey key, NamedKeys keys, TownSettings town, RefusalLog log) : WorkerHandler(log)
 {
     private readonly Caller _host = new("worker_key", ScopeSet.Worker, town.Name);
 
     protected override Refusal Refusal => Problems.BadKey;
 
-    protected override ValueTask<Caller?> ProveAsync(HttpContext context) =>
-        new(key.Matches(WorkerTokens.Bearer(context.Request)) ? _host : null);
+    protected override async ValueTask<Caller?> ProveAsync(HttpContext context) => WorkerTokens.Bearer(context.Request) switch
+    {
+        null => null,
+        var bearer when key.Matches(bearer) => _host,
+        var bearer => await keys.FindAsync(bearer, context.RequestAborted) is { } caller && caller.May(Scopes.Worker) ? caller : null,
+    };
 }
 
 /// <summary>The token that registering gave to one start of a worker.</summary>

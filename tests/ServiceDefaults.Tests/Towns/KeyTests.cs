@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using Townhall.Contracts.Keys;
 using Townhall.Testing;
 
 namespace Townhall.ServiceDefaults.Tests.Towns;
@@ -76,6 +77,28 @@ public sealed class KeyTests(PostgresServer postgres, RedisServer redis) : IClas
             $"UPDATE api_key SET expires_at = now() WHERE id = '{id}'; UPDATE api_key_version SET version = version + 1", _deadline);
         await Eventually.Is(401, async () => (await ReadAsync(town, old)).Status, Deadline.Of(Promise));
         Assert.Equal(200, (await ReadAsync(town, key)).Status);
+    }
+
+    [Fact]
+    public async Task A_named_key_of_scope_worker_registers_workers_until_it_is_revoked_and_no_other_does()
+    {
+        await using var town = await KeyTown.StartAsync(postgres, redis, _deadline, "townhall", "dispatcher");
+        var (key, id) = await town.MakeKeyAsync("pool", ["worker"], _deadline);
+        var (reader, _) = await town.MakeKeyAsync("reader", ["admin"], _deadline);
+        Assert.Equal(200, await RegisterAsync(key));
+        Assert.Equal(200, await RegisterAsync(new string('w', 43)));
+        Assert.Equal(401, await RegisterAsync(reader));
+        Assert.Equal(401, await RegisterAsync(KeyFormat.Make().Key));
+        Assert.Equal(401, await RegisterAsync(null));
+        Assert.Equal(403, (await ReadAsync(town, key)).Status);
+
+        Assert.Equal(204, (await town.SendAsync(HttpMethod.Delete, $"/v1/keys/{id}", town.Admin, _deadline)).Status);
+        await Eventually.Is(401, () => RegisterAsync(key), Deadline.Of(Promise));
+        Assert.Equal(200, await RegisterAsync(new string('w', 43)));
+
+        async Task<int> RegisterAsync(string? credential) => (await town.SendAsync(HttpMethod.Post, "/worker/register", credential, _deadline, $$"""
+            {"request_id":"{{Guid.NewGuid()}}","incarnation":"{{Guid.NewGuid()}}","name":"w","host":"h","pid":1,"version":"1","runtimes":["noop"],"slots":1,"sandbox":"none"}
+            """, "dispatcher")).Status;
     }
 
     [Fact]
