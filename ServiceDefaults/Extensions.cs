@@ -121,8 +121,7 @@ public static class Extensions
                 return 0;
             }
 
-            if (app.Services.GetRequiredService<TownSettings>().Auth.Mode == AuthMode.ApiKey
-                && Listeners.Of(app.Configuration).Any(static one => Listeners.IsOpen(one.Address)))
+            if (app.Services.GetRequiredService<TownSettings>() is { Auth.Mode: AuthMode.ApiKey, ListensToOthers: true })
             {
                 await Console.Error.WriteLineAsync($"{name}: keys are good for as long as nobody copies them; where others reach this town, TOWN_AUTH_MODE=oidc is the better choice.");
             }

@@ -72,6 +72,9 @@ public sealed partial record TownSettings
     /// <summary><c>TOWN_EDGE_KEY_FILE</c>: what that file holds, by which the edge proves itself to the services behind it; null: nobody does.</summary>
     public string? EdgeKey { get; init; }
 
+    /// <summary>Whether others than this machine reach a listener of this service. A service that serves TLS takes its addresses out of the configuration.</summary>
+    public bool ListensToOthers { get; private init; }
+
     /// <summary>The lease that a runtime's attempts get.</summary>
     public TimeSpan LeaseOf(string runtime) =>
         Lease ?? TimeSpan.FromSeconds(runtime == Runtimes.Command ? 120 : 30);
@@ -115,7 +118,9 @@ public sealed partial record TownSettings
         more?.Invoke(configuration, settings, mistakes);
         // Last: a service may have settings of its own about where it listens.
         Listeners.Check(configuration, settings.Auth.Mode, mistakes);
-        return mistakes.Count == 0 ? settings : throw new SettingsException(mistakes);
+        return mistakes.Count == 0
+            ? settings with { ListensToOthers = Listeners.Of(configuration).Any(static one => Listeners.IsOpen(one.Address)) }
+            : throw new SettingsException(mistakes);
     }
 
     private static string? KeyIn(IConfiguration configuration, string key, List<string> mistakes)

@@ -64,7 +64,7 @@ public sealed class SettingsTests
         var refused = Assert.Throws<SettingsException>(() => Read(new() { [setting] = address }));
         Assert.Contains("TOWN_AUTH_MODE", Assert.Single(refused.Mistakes), StringComparison.Ordinal);
 
-        Read(new() { [setting] = address, ["TOWN_AUTH_MODE"] = "api_key" });
+        Assert.True(Read(new() { [setting] = address, ["TOWN_AUTH_MODE"] = "api_key" }).ListensToOthers);
     }
 
     [Theory]
@@ -72,7 +72,11 @@ public sealed class SettingsTests
     [InlineData("http://localhost:8080;http://[::1]:8080")]
     [InlineData("http://127.9.9.9:8080/")]
     [InlineData("http://unix:/run/town.sock")]
-    public void This_machine_is_listened_to_in_every_mode(string urls) => Assert.Equal(AuthMode.None, Read(new() { ["urls"] = urls }).Auth.Mode);
+    public void This_machine_is_listened_to_in_every_mode(string urls)
+    {
+        var read = Read(new() { ["urls"] = urls });
+        Assert.Equal((AuthMode.None, false), (read.Auth.Mode, read.ListensToOthers));
+    }
 
     [Theory]
     [InlineData("right", true)]
