@@ -11,11 +11,10 @@ internal static class SpawnCommand
 {
     private static readonly Argument<string> Name = new("NAME") { Description = "What the agent is called; no other may be called so" };
 
-    private static readonly Option<string> Cli = new("--cli", "-c")
+    private static readonly Option<string?> Cli = new("--cli", "-c")
     {
-        Description = "What it runs: a preset such as claude, or a command line such as 'sh'",
+        Description = "What it runs: a preset such as claude, or a command line such as 'sh' (default: default_cli of the town)",
         HelpName = "CMD",
-        Required = true,
     };
 
     private static readonly Option<int?> MaxConcurrency = new("--max-concurrency")

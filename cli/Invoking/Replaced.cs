@@ -16,7 +16,7 @@ internal static class Replaced
         ("save", "Everything is kept as it is accepted: there is nothing to save."),
         ("restore", "Everything is kept as it is accepted: tt up goes on where the town stopped."),
         ("reset", "What was accepted never vanishes. Withdraw tasks with tt bulk cancel, remove agents with tt prune, or start a town on another --data."),
-        ("conductor", "Any agent can hand out work: tt spawn conductor --cli claude, and tt send."),
+        ("conductor", "Any agent can hand out work: make one with tt spawn, and tell it so with tt send."),
         ("towns", "Each town has its own address: name one with --url or TOWN_URL; tt doctor tells about it."),
         ("plan", "Tasks come from a fleet file (tt fleet run), tt assign or tt backlog add."),
         ("sync", "There is no plan file to keep in step: tt fleet run hands over what a file names."),

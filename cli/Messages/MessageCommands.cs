@@ -19,7 +19,7 @@ internal static class MessageCommands
     private static readonly Option<bool> Ack = new("--ack") { Description = "It confirms: received, approved, thanks, rejected: why" };
     private static readonly Option<bool> Urgent = new("--urgent") { Description = "Before everything that is not urgent" };
     private static readonly Option<string?> Correlation = new("--correlation-id") { Description = "What it belongs to", HelpName = "ID" };
-    private static readonly Option<bool> All = new("--all") { Description = "Of every agent that has messages" };
+    private static readonly Option<bool> All = new("--all", "-a") { Description = "Of every agent that has messages" };
 
     private static readonly Argument<string?> Whose = new(Words.Agent)
     {

@@ -29,7 +29,7 @@ internal static class StatusCommand
     private static async Task<DetailedStatus> AskAsync(Invocation invocation, CancellationToken cancellationToken)
     {
         var status = await invocation.Town.StatusAsync(cancellationToken);
-        var open = invocation.Value(Tasks)
+        var open = invocation.Value(Tasks) || invocation.Value(Deep)
             ? await invocation.Town.TaskPageAsync(
                 new TaskQuery { States = ["running", "waiting", "assigned", "pending"], Limit = OpenTasksShown }, cancellationToken)
             : null;

@@ -21,11 +21,10 @@ internal static class CompleteCommand
 
     private static readonly Argument<Guid> Id = new(Words.Task) { Description = "The task that this command works on" };
 
-    private static readonly Option<string> Result = new("--result", "-r")
+    private static readonly Option<string?> Result = new("--result", "-r")
     {
-        Description = "What came out of it; - reads it from standard input",
+        Description = "What came out of it; - reads it from standard input (default: nothing but that it is done)",
         HelpName = "TEXT",
-        Required = true,
     };
 
     public static Command Create(GlobalOptions globals) => globals.Answer(
@@ -51,7 +50,7 @@ internal static class CompleteCommand
         }
 
         var text = await StandardText.ReadAsync(
-            invocation, invocation.Value(Result)!, "result", 64 * TaskLimits.DescriptionBytes, cancellationToken);
+            invocation, invocation.Value(Result) ?? "", "result", 64 * TaskLimits.DescriptionBytes, cancellationToken);
         await File.WriteAllTextAsync(file, text, new UTF8Encoding(false), cancellationToken);
         return new NotedResult(id, file, Encoding.UTF8.GetByteCount(text));
     }

@@ -12,7 +12,6 @@ public sealed class CommandLineTests
     [Theory]
     [InlineData("")]
     [InlineData("nonsense")]
-    [InlineData("spawn scout")]                                     // --cli is required
     [InlineData("spawn scout --cli sh --max-concurrency many")]
     [InlineData("task")]
     [InlineData("events --after -1")]
@@ -195,9 +194,11 @@ public sealed class CommandLineTests
         }));
         var terminal = new TestTerminal { Folder = "/srv/code" };
         Assert.Equal(0, await terminal.RunAsync(town, "spawn", "scout", "--cli", "sh"));
+        Assert.Equal(0, await terminal.RunAsync(town, "spawn", "scout"));
         Assert.Equal(0, await terminal.RunAsync(town, "spawn", "scout", "--cli", "sh", "--max-concurrency", "2", "--grant-read", "app/", "--workdir", "."));
         Assert.Equal("""{"name":"scout","cli":"sh"}""", bodies[0]);
-        Assert.Equal("""{"name":"scout","cli":"sh","max_concurrency":2,"grant":{"read":["/srv/code/app"],"workdir":"/srv/code"}}""", bodies[1]);
+        Assert.Equal("""{"name":"scout"}""", bodies[1]);
+        Assert.Equal("""{"name":"scout","cli":"sh","max_concurrency":2,"grant":{"read":["/srv/code/app"],"workdir":"/srv/code"}}""", bodies[2]);
     }
 
     [Fact]
