@@ -10,6 +10,9 @@ internal static class EndedTasks
 {
     private const int RowsAtOnce = 250_000;
 
+    /// <summary>The end of a COPY waits for all of its rows, and here zero means at once, not never.</summary>
+    private static readonly TimeSpan Unhurried = TimeSpan.FromMinutes(10);
+
     /// <summary>Loads <paramref name="rows"/> tasks, brings statistics and visibility up to date, and leaves nothing to do behind.</summary>
     public static async Task LoadAsync(NpgsqlDataSource owner, int rows, CancellationToken deadline)
     {
@@ -46,7 +49,7 @@ internal static class EndedTasks
                 lease_worker, created_by, created_at, started_at, completed_at, exit_code, result, result_bytes, sandbox, wall_ms, output_bytes)
             FROM STDIN (FORMAT BINARY)
             """, deadline);
-        copy.Timeout = TimeSpan.Zero;
+        copy.Timeout = Unhurried;
         var worker = Guid.NewGuid();
         for (var i = 0; i < tasks.Length; i++)
         {
@@ -90,7 +93,7 @@ internal static class EndedTasks
             COPY ledger (town, seq, id, at, actor, action, agent_id, agent_name, task_id, outcome, detail, prev_hash, hash)
             FROM STDIN (FORMAT BINARY)
             """, deadline);
-        copy.Timeout = TimeSpan.Zero;
+        copy.Timeout = Unhurried;
         for (var i = 0; i < 2 * tasks.Length; i++)
         {
             var (task, begins) = (tasks[i / 2], i % 2 == 0);
