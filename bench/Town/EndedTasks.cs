@@ -31,7 +31,7 @@ internal static class EndedTasks
             seq += 2 * some;
             await ExecuteAsync(
                 connection,
-                string.Create(CultureInfo.InvariantCulture, $"UPDATE ledger_head SET seq = {seq}; UPDATE task_count SET completed = completed + {some}; SELECT ensure_partitions()"),
+                string.Create(CultureInfo.InvariantCulture, $"UPDATE ledger_head SET seq = {seq}; UPDATE task_count SET completed = completed + {some}; UPDATE metric_cursor SET seq = {seq}; SELECT ensure_partitions()"),
                 deadline);
             Report.Progress($"{done + some} of {rows} ended tasks are loaded");
         }
