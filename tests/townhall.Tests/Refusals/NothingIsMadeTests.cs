@@ -105,7 +105,7 @@ public sealed class NothingIsMadeTests(PostgresServer postgres, RedisServer redi
         {
             var answer = await api.PostAsync(path, body, deadline, key);
             Assert.True((answer.Status, answer.Code) == (status, code), $"{path} {body[..Math.Min(100, body.Length)]} was answered {answer.Text}");
-            Assert.Equal((code, before), (code, await EverythingAsync(api, deadline)));
+            await AssertNothingChangedAsync(api, before, code, deadline);
             seen.Add(code);
         }
 
@@ -114,7 +114,7 @@ public sealed class NothingIsMadeTests(PostgresServer postgres, RedisServer redi
             [("Content-Type", "text/plain", "json_expected"), ("Origin", "http://evil.example", "origin_not_allowed"), ("Host", "rebound.example", "host_not_allowed")])
         {
             Assert.Equal(code, (await api.PostWithAsync(Assign, """{"agent":"known","task":"x"}""", header, value, deadline)).Code);
-            Assert.Equal((code, before), (code, await EverythingAsync(api, deadline)));
+            await AssertNothingChangedAsync(api, before, code, deadline);
             seen.Add(code);
         }
 
@@ -125,7 +125,7 @@ public sealed class NothingIsMadeTests(PostgresServer postgres, RedisServer redi
         before = await EverythingAsync(api, deadline);
         var many = await api.PostAsync(Keys, """{"name":"new","scopes":["town.read"]}""", deadline);
         Assert.Equal((409, "too_many_keys"), (many.Status, many.Code));
-        Assert.Equal(before, await EverythingAsync(api, deadline));
+        await AssertNothingChangedAsync(api, before, many.Code!, deadline);
         seen.Add(many.Code!);
 
         // A batch answers each row alone: the refused ones leave as little behind.
@@ -133,7 +133,7 @@ public sealed class NothingIsMadeTests(PostgresServer postgres, RedisServer redi
             {"tasks":[{"agent":"nobody","task":"x"},{"agent":"closed","task":"x"},{"agent":"twin","task":"x"},{"agent":"known","task":""},null]}
             """, deadline);
         Assert.Equal((200, 0, 5), (mixed.Status, mixed.Json.GetProperty("accepted").GetInt32(), mixed.Json.GetProperty("refused").GetInt32()));
-        Assert.Equal(before, await EverythingAsync(api, deadline));
+        await AssertNothingChangedAsync(api, before, "a batch of refused rows", deadline);
 
         var declared = Refusals().Select(static refusal => refusal.Code).Except(NotOfCreates, StringComparer.Ordinal);
         var unmet = string.Join(", ", declared.Except(seen, StringComparer.Ordinal));
@@ -158,16 +158,24 @@ public sealed class NothingIsMadeTests(PostgresServer postgres, RedisServer redi
         }
     }
 
-    /// <summary>The content of all tables, as one hash each.</summary>
-    private static async Task<string> EverythingAsync(Api api, CancellationToken deadline)
+    private static async Task AssertNothingChangedAsync(Api api, string[] before, string after, CancellationToken deadline)
+    {
+        var changed = (await EverythingAsync(api, deadline)).Except(before, StringComparer.Ordinal);
+        Assert.True(!changed.Any(), $"after {after} is otherwise: {string.Join(", ", changed)}");
+    }
+
+    /// <summary>The content of each table, as its name, count and hash. The totals for /metrics are no answer to a call: they follow the
+    /// ledger in their own time, once a second.</summary>
+    private static async Task<string[]> EverythingAsync(Api api, CancellationToken deadline)
     {
         var tables = await api.Database.ScalarAsync<string[]>("""
             SELECT array_agg(c.oid::regclass::text ORDER BY c.oid::regclass::text) FROM pg_class c
             WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relnamespace = 'public'::regnamespace
+              AND c.relname NOT IN ('metric_total', 'metric_cursor')
             """, deadline);
         Assert.InRange(tables!.Length, 12, 100);
-        var sums = string.Join(" || ', ' || ", tables.Select(static table =>
+        var sums = string.Join(", ", tables.Select(static table =>
             $"'{table} ' || (SELECT count(*) || ' ' || coalesce(md5(string_agg(r::text, '|' ORDER BY r::text)), '') FROM {table} r)"));
-        return (await api.Database.ScalarAsync<string>($"SELECT {sums}", deadline))!;
+        return (await api.Database.ScalarAsync<string[]>($"SELECT ARRAY[{sums}]", deadline))!;
     }
 }
