@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 using Townhall.Contracts.Ids;
 using Townhall.Contracts.Workers;
@@ -26,7 +27,7 @@ internal sealed class Seed(TestDatabase database)
 
     public SettleStore Settling => new(database.App, Town);
 
-    public ReaperStore Reaping => new(database.App, Town);
+    public ReaperStore Reaping => new(database.App, Town, NullLogger<ReaperStore>.Instance);
 
     public WorkerStore Workers => new(database.App, Town);
 

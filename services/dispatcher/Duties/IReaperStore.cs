@@ -4,7 +4,7 @@ namespace Townhall.Dispatcher.Duties;
 internal interface IReaperStore
 {
     /// <inheritdoc cref="ReaperStore.BeginAsync"/>
-    Task<bool> BeginAsync(long epoch, CancellationToken cancellationToken);
+    Task<bool> BeginAsync(long epoch, bool broken, CancellationToken cancellationToken);
 
     /// <inheritdoc cref="ReaperStore.ExpireAsync"/>
     Task<IReadOnlyList<Guid>> ExpireAsync(CancellationToken cancellationToken);

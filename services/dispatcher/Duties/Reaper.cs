@@ -1,5 +1,6 @@
 using Npgsql;
 using Townhall.Dispatcher.Leases;
+using Townhall.ServiceDefaults.Problems;
 using Townhall.ServiceDefaults.Settings;
 
 namespace Townhall.Dispatcher.Duties;
@@ -11,6 +12,7 @@ internal sealed partial class Reaper(
 {
     private static readonly TimeSpan PartitionsEvery = TimeSpan.FromHours(1);
     private long _partitionsAt;
+    private bool _broken;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -44,7 +46,9 @@ internal sealed partial class Reaper(
                 _partitionsAt = clock.GetTimestamp();
             }
 
-            if (!await store.BeginAsync(epoch, cancellationToken))
+            var allowed = await store.BeginAsync(epoch, _broken, cancellationToken);
+            _broken = false;
+            if (!allowed)
             {
                 return;
             }
@@ -75,6 +79,8 @@ internal sealed partial class Reaper(
         }
         catch (Exception failure) when (failure is NpgsqlException or TimeoutException)
         {
+            // Where we could not reach the database, no worker could renew through us either. A conflict is no outage.
+            _broken |= failure is not PostgresException answered || !(answered.IsConflict() || answered.IsOfARow());
             LogFailed(failure.Message);
         }
     }

@@ -1,40 +1,88 @@
 using Npgsql;
 using Townhall.Contracts.Tasks;
 using Townhall.Dispatcher.Leases;
+using Townhall.ServiceDefaults.Problems;
 using Townhall.ServiceDefaults.Settings;
 
 namespace Townhall.Dispatcher.Duties;
 
 /// <summary>Every statement that ends what ran out of time.</summary>
-internal sealed class ReaperStore(NpgsqlDataSource database, TownSettings town) : IReaperStore
+internal sealed partial class ReaperStore(NpgsqlDataSource database, TownSettings town, ILogger<ReaperStore> logger) : IReaperStore
 {
     private const int BatchMost = 500;
+
+    /// <summary>Rows that cannot be ended and are stepped over in one turn, at most.</summary>
+    private const int BrokenMost = 100;
 
     /// <summary>Parked tasks of one key let in at once, where the key itself allows more.</summary>
     private const int AdmittedMost = 1000;
 
     /// <summary>Notes a turn of the reaper and says whether it may expire leases. After a gap (an outage of ours, in which
     /// workers could not renew) it may not for one lease.</summary>
-    public async Task<bool> BeginAsync(long epoch, CancellationToken cancellationToken)
+    /// <param name="broken">The turn before this one failed: however short the gap, nothing could be renewed in it.</param>
+    public async Task<bool> BeginAsync(long epoch, bool broken, CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand("""
             UPDATE leader
-            SET hold_until = CASE WHEN turned_at IS NULL OR now() - turned_at > $3 THEN now() + $4 ELSE hold_until END,
+            SET hold_until = CASE WHEN turned_at IS NULL OR $5 OR now() - turned_at > $3 THEN now() + $4 ELSE hold_until END,
                 turned_at = now()
             WHERE town = $1 AND duty = 'dispatch' AND epoch = $2
             RETURNING hold_until IS NULL OR hold_until <= now()
             """);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = epoch });
-        // A gap: three periods, and longer than it takes to notice that a leader is gone.
-        command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = (town.ReaperPeriod * 3) + TimeSpan.FromSeconds(7) });
+        command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = Gap(town) });
         command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = town.LeaseOf("") });
+        command.Parameters.Add(new NpgsqlParameter<bool> { TypedValue = broken });
         return await command.ExecuteScalarAsync(cancellationToken) is true;
     }
 
-    /// <summary>Offers tasks of leases that ran out again, or buries those whose workers were lost too often.</summary>
+    /// <summary>How far two turns may lie apart before that counts as an outage: a worker renews at a third of its lease, so one that
+    /// was silent for half a lease and no longer has its next try before the lease is over.</summary>
+    internal static TimeSpan Gap(TownSettings town) => town.ReaperPeriod + (town.LeaseOf("") / 2);
+
+    /// <summary>Offers tasks of leases that ran out again, or buries those whose workers were lost too often. A row that cannot be ended
+    /// is named in the log and holds up no other.</summary>
     /// <returns>The agents whose tasks came back; as many as a bounded batch held.</returns>
     public async Task<IReadOnlyList<Guid>> ExpireAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await SqlFailures.AgainAfterConflictAsync(() => ExpireBatchAsync(BatchMost, 0, cancellationToken));
+        }
+        catch (PostgresException bad) when (bad.IsOfARow())
+        {
+            return await ExpireOneByOneAsync(cancellationToken);
+        }
+    }
+
+    private async Task<IReadOnlyList<Guid>> ExpireOneByOneAsync(CancellationToken cancellationToken)
+    {
+        var agents = new List<Guid>();
+        for (var broken = 0; broken < BrokenMost && agents.Count < BatchMost;)
+        {
+            try
+            {
+                var freed = await ExpireBatchAsync(1, broken, cancellationToken);
+                if (freed.Count == 0)
+                {
+                    break;
+                }
+
+                agents.AddRange(freed);
+            }
+            catch (PostgresException bad) when (bad.IsOfARow())
+            {
+                broken++;
+                LogBroken(broken, bad.SqlState, bad.MessageText);
+            }
+        }
+
+        return agents;
+    }
+
+    /// <param name="skip">So many of the oldest are left alone.</param>
+    private async Task<IReadOnlyList<Guid>> ExpireBatchAsync(int most, int skip, CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand("""
             WITH gone AS MATERIALIZED (
@@ -42,8 +90,8 @@ internal sealed class ReaperStore(NpgsqlDataSource database, TownSettings town) 
                        cancel_reason = 'deadline' AS late
                 FROM task
                 WHERE state = 'running' AND lease_until < now() AND town = $1
-                ORDER BY lease_until
-                LIMIT $3
+                ORDER BY lease_until, id
+                LIMIT $3 OFFSET $4
                 FOR UPDATE SKIP LOCKED
             ), slot AS MATERIALIZED (
                 SELECT a.id, a.name FROM agent a WHERE a.id IN (SELECT agent_id FROM gone) ORDER BY a.id FOR NO KEY UPDATE
@@ -99,7 +147,8 @@ internal sealed class ReaperStore(NpgsqlDataSource database, TownSettings town) 
             """);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = TaskLimits.Crashes });
-        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = BatchMost });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = most });
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = skip });
         return await GuidsAsync(command, cancellationToken);
     }
 
@@ -180,4 +229,7 @@ internal sealed class ReaperStore(NpgsqlDataSource database, TownSettings town) 
 
         return ids;
     }
+
+    [LoggerMessage(LogLevel.Error, "The lease that ran out as number {Place} of the oldest cannot be ended and is stepped over ({SqlState}): {Reason}")]
+    private partial void LogBroken(int place, string sqlState, string reason);
 }

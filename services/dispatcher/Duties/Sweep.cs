@@ -30,7 +30,8 @@ internal sealed partial class Sweep(
 
     internal async Task TurnAsync(CancellationToken cancellationToken)
     {
-        try
+        // Apart: a deadline that cannot be kept must not hide what can start.
+        await TryAsync("for deadlines", async () =>
         {
             foreach (var task in await store.ExpireDeadlinesAsync(cancellationToken))
             {
@@ -38,20 +39,29 @@ internal sealed partial class Sweep(
                 doorbell.Ring(Doorbell.Control, task.ToString());
                 sequencer.Ring();
             }
-
+        });
+        await TryAsync("for startable work", async () =>
+        {
             foreach (var agent in await store.SweepAsync(cancellationToken))
             {
                 ready.Ring(agent);
             }
-        }
-        catch (Exception failure) when (failure is NpgsqlException or TimeoutException)
-        {
-            LogFailed(failure.Message);
-        }
-
+        });
         pump.Wake();
     }
 
-    [LoggerMessage(LogLevel.Warning, "The sweep for startable work failed and comes again: {Reason}")]
-    private partial void LogFailed(string reason);
+    private async Task TryAsync(string what, Func<Task> look)
+    {
+        try
+        {
+            await look();
+        }
+        catch (Exception failure) when (failure is NpgsqlException or TimeoutException)
+        {
+            LogFailed(what, failure.Message);
+        }
+    }
+
+    [LoggerMessage(LogLevel.Warning, "The sweep {What} failed and comes again: {Reason}")]
+    private partial void LogFailed(string what, string reason);
 }

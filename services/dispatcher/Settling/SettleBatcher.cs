@@ -67,7 +67,8 @@ internal sealed partial class SettleBatcher(
         try
         {
             // Not the callers' tokens: one worker hanging up must not roll back the others' results.
-            var answers = await store.SettleAsync([.. batch.SelectMany(static report => report.Endings)], CancellationToken.None);
+            Ending[] endings = [.. batch.SelectMany(static report => report.Endings)];
+            var answers = await SqlFailures.AgainAfterConflictAsync(() => store.SettleAsync(endings, CancellationToken.None));
             var at = 0;
             foreach (var report in batch)
             {
@@ -87,9 +88,9 @@ internal sealed partial class SettleBatcher(
             sequencer.Ring();
             await AdmitAsync([.. answers.Select(static answer => answer.Key).OfType<string>().Distinct(StringComparer.Ordinal)]);
         }
-        catch (PostgresException bad) when (batch.Count > 1 && FailsAlone(bad))
+        catch (PostgresException bad) when (batch.Count > 1 && (bad.IsOfARow() || bad.IsConflict()))
         {
-            // One report holds a value that cannot be stored, or met somebody's lock: it fails alone.
+            // One report holds a value that cannot be stored, or meets somebody's lock again and again: it fails alone.
             foreach (var report in batch)
             {
                 await CommitAsync([report]);
@@ -130,10 +131,6 @@ internal sealed partial class SettleBatcher(
 
     [LoggerMessage(LogLevel.Warning, "What waits for a permit that became free is looked for again within a second: {Reason}")]
     private partial void LogNotAdmitted(string reason);
-
-    // Data exceptions, deadlock, lock timeout.
-    private static bool FailsAlone(PostgresException bad) =>
-        bad.SqlState.StartsWith("22", StringComparison.Ordinal) || bad.SqlState is PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.LockNotAvailable;
 
     private sealed class Report(Ending[] endings)
     {

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using Npgsql;
 using Townhall.Contracts.Ids;
 using Townhall.Contracts.Tasks;
@@ -183,7 +185,8 @@ internal sealed class SettleStore(NpgsqlDataSource database, TownSettings town) 
     {
         await using var command = database.CreateCommand("""
             WITH ending AS MATERIALIZED (
-                SELECT * FROM unnest($2, $3, $4, $5) WITH ORDINALITY AS e (id, epoch, token, worker, place)
+                SELECT * FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10) WITH ORDINALITY
+                    AS e (id, epoch, token, worker, outcome, exit_code, failure_code, result_bytes, result_sha256, place)
             ), judged AS (
                 SELECT e.*, coalesce(t.agent_id, h.agent_id) AS agent_id,
                        CASE WHEN h.attempt = e.epoch AND h.lease_token = e.token THEN 'recorded'
@@ -193,7 +196,8 @@ internal sealed class SettleStore(NpgsqlDataSource database, TownSettings town) 
             ), kept AS (
                 INSERT INTO ledger_pending (town, actor, action, agent_id, task_id, outcome, detail)
                 SELECT $1, 'worker:' || worker, 'ResultRefused', agent_id, id, 'denied',
-                       json_build_object('attempt', epoch, 'worker_id', worker)::text
+                       json_build_object('attempt', epoch, 'worker_id', worker, 'reported', outcome, 'exit_code', exit_code,
+                           'failure_code', failure_code, 'result_bytes', result_bytes, 'result_sha256', result_sha256)::text
                 FROM judged WHERE verdict = 'stale'
             )
             SELECT place, verdict FROM judged
@@ -204,12 +208,21 @@ internal sealed class SettleStore(NpgsqlDataSource database, TownSettings town) 
         Add(asked, command, static one => one.Result.Lease.Epoch);
         Add(asked, command, static one => one.Result.Lease.Token);
         Add(asked, command, static one => one.Worker.Value);
+        Add(asked, command, static one => one.Result.Outcome);
+        Add(asked, command, static one => one.Result.ExitCode);
+        Add(asked, command, static one => one.Result.FailureCode);
+        Add(asked, command, static one => one.Result.ResultBytes);
+        Add(asked, command, static one => HashOf(one.Result));
         await using var row = await command.ExecuteReaderAsync(cancellationToken);
         while (await row.ReadAsync(cancellationToken))
         {
             answers[unknown[(int)row.GetInt64(0) - 1]] = new(row.GetString(1), Agent: null);
         }
     }
+
+    /// <summary>Says which result it was that was not taken, without keeping it: null where there was none.</summary>
+    private static string? HashOf(AttemptResult result) =>
+        result.ResultBlob ?? (result.Result is { } text ? Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text))) : null);
 
     private static void Add<T>(IReadOnlyList<Ending> endings, NpgsqlCommand command, Func<Ending, T> column)
     {

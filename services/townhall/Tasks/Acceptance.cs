@@ -94,7 +94,8 @@ internal sealed class Acceptance(TaskStore tasks, Doorbell doorbell) : Backgroun
         try
         {
             // Not the callers' tokens: one caller hanging up must not roll back the others' work.
-            var judged = await tasks.AcceptAsync([.. batch.Select(static offer => offer.Task)], CancellationToken.None);
+            AcceptedTask[] rows = [.. batch.Select(static offer => offer.Task)];
+            var judged = await SqlFailures.AgainAfterConflictAsync(() => tasks.AcceptAsync(rows, CancellationToken.None));
             for (var i = 0; i < batch.Count; i++)
             {
                 if (judged[i].Outcome == AcceptOutcome.Accepted)
@@ -109,7 +110,7 @@ internal sealed class Acceptance(TaskStore tasks, Doorbell doorbell) : Backgroun
                 }
             }
         }
-        catch (PostgresException bad) when (bad.SqlState.StartsWith("22", StringComparison.Ordinal) && batch.Count > 1)
+        catch (PostgresException bad) when (batch.Count > 1 && (bad.IsOfARow() || bad.IsConflict()))
         {
             foreach (var offer in batch)
             {

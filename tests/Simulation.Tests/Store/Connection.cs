@@ -38,8 +38,8 @@ internal sealed class Connection(Server server, SimulatedProcess client, Mutatio
     public Task<Settled[]> SettleAsync(IReadOnlyList<Ending> endings, CancellationToken cancellationToken) =>
         server.ExecuteAsync(client, "settle", () => Tables.Settle(endings), cancellationToken);
 
-    public Task<bool> BeginAsync(long epoch, CancellationToken cancellationToken) =>
-        server.ExecuteAsync(client, "reaper begins", () => Tables.Begin(epoch), cancellationToken);
+    public Task<bool> BeginAsync(long epoch, bool broken, CancellationToken cancellationToken) =>
+        server.ExecuteAsync(client, "reaper begins", () => Tables.Begin(epoch, broken), cancellationToken);
 
     public Task<IReadOnlyList<Guid>> ExpireAsync(CancellationToken cancellationToken) =>
         server.ExecuteAsync(client, "expire", Tables.Expire, cancellationToken);

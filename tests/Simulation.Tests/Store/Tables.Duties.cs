@@ -1,5 +1,6 @@
 using Townhall.Contracts.Tasks;
 using Townhall.Contracts.Workers;
+using Townhall.Dispatcher.Duties;
 using Townhall.Scaler.Demand;
 using Townhall.Simulation.Loop;
 
@@ -24,15 +25,14 @@ internal sealed partial class Tables
         return Leader.Epoch;
     }
 
-    public bool Begin(long epoch)
+    public bool Begin(long epoch, bool broken)
     {
         if (Leader.Epoch != epoch)
         {
             return false;
         }
 
-        var gap = (town.ReaperPeriod * 3) + TimeSpan.FromSeconds(7);
-        if (Leader.TurnedAt is not { } turned || world.Now - turned > gap.Ticks)
+        if (broken || Leader.TurnedAt is not { } turned || world.Now - turned > ReaperStore.Gap(town).Ticks)
         {
             Leader.HoldUntil = world.Now + town.LeaseOf("").Ticks;
         }

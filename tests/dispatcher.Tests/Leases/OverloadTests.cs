@@ -92,7 +92,7 @@ public sealed class OverloadTests
         public Task<Claim> ClaimAsync(
             WorkerId worker, Guid request, string[] runtimes, Turn[] turns, int limit, CancellationToken cancellationToken) => throw NotAsked();
 
-        public Task<bool> BeginAsync(long epoch, CancellationToken cancellationToken) => throw NotAsked();
+        public Task<bool> BeginAsync(long epoch, bool broken, CancellationToken cancellationToken) => throw NotAsked();
 
         public Task<IReadOnlyList<Guid>> ExpireAsync(CancellationToken cancellationToken) => throw NotAsked();
 

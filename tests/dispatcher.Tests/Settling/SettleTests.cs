@@ -1,3 +1,6 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
 using Townhall.Contracts.Tasks;
 using Townhall.Contracts.Workers;
 using Townhall.Testing;
@@ -170,7 +173,12 @@ public sealed class SettleTests(PostgresServer postgres) : IClassFixture<Postgre
         Assert.Equal("stale", (await seed.Settling.SettleAsync([Seed.End(worker, old)], deadline))[0].Verdict);
         Assert.Equal("held", (await seed.Leases.RenewAsync(other.Id, [Ref(current)], deadline))[0].Verdict);
         Assert.Equal("recorded", (await seed.Settling.SettleAsync([Seed.End(other, current)], deadline))[0].Verdict);
-        Assert.Equal(1L, await database.ScalarAsync<long>("SELECT count(*) FROM ledger_pending WHERE action = 'ResultRefused'", deadline));
+        // What it claimed can be told from the ledger, and compared with what its worker still has.
+        using var evidence = JsonDocument.Parse((await database.ScalarAsync<string>("SELECT detail FROM ledger_pending WHERE action = 'ResultRefused'", deadline))!);
+        var (reported, sent) = (evidence.RootElement, Seed.End(worker, old).Result);
+        Assert.Equal((1, sent.Outcome, sent.ExitCode, sent.ResultBytes), (reported.GetProperty("attempt").GetInt32(), reported.GetProperty("reported").GetString(),
+            reported.GetProperty("exit_code").GetInt32(), reported.GetProperty("result_bytes").GetInt64()));
+        Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(sent.Result!))), reported.GetProperty("result_sha256").GetString());
         Assert.Equal(2, await database.ScalarAsync<int>("SELECT attempt FROM task_history", deadline));
         await seed.HoldsAsync(deadline);
     }
@@ -288,23 +296,6 @@ public sealed class SettleTests(PostgresServer postgres) : IClassFixture<Postgre
         Assert.True(await seed.Workers.RegisterAsync(twin with { Host = "here" }, new byte[32], deadline));
         await database.ExecuteAsync("UPDATE worker SET state = 'lost', ended_at = now()", deadline);
         Assert.False(await seed.Workers.RegisterAsync(twin with { Host = "here" }, new byte[32], deadline));
-    }
-
-    [Fact]
-    public async Task After_an_outage_of_its_own_the_reaper_waits_a_lease_before_it_expires_anything()
-    {
-        var deadline = Deadline.Usual();
-        await using var database = await postgres.CreateDatabaseAsync(deadline);
-        var seed = new Seed(database);
-        await database.ExecuteAsync(
-            $"INSERT INTO leader (town, duty, holder, epoch, until) VALUES ('{seed.Town.Name}', 'dispatch', gen_random_uuid(), 7, now())", deadline);
-        var reaper = new Duties.DutyStores(database, seed.Town).Reaper;
-        Assert.False(await reaper.BeginAsync(7, deadline));
-        await database.ExecuteAsync("UPDATE leader SET hold_until = now()", deadline);
-        Assert.True(await reaper.BeginAsync(7, deadline));
-        await database.ExecuteAsync("UPDATE leader SET turned_at = now() - interval '1 minute'", deadline);
-        Assert.False(await reaper.BeginAsync(7, deadline));
-        Assert.False(await reaper.BeginAsync(6, deadline));
     }
 
     private static LeaseRef Ref(Lease lease) => new(lease.TaskId, lease.Epoch, lease.Token);
