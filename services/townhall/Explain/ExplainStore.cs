@@ -46,6 +46,13 @@ internal sealed class TaskFacts
     public int WorkersFit { get; init; }
     public long FreeSlots { get; init; }
     public int WorkersDraining { get; init; }
+
+    /// <summary>Workers that could run it and were not heard of for a whole lease: they count as there, until they are declared lost.</summary>
+    public int WorkersSilent { get; init; }
+    public DateTime? WorkersSilentSince { get; init; }
+
+    /// <summary>Since when the dispatcher gives nothing, because the town's ledger is not the one that was kept.</summary>
+    public DateTime? LedgerStoppedAt { get; init; }
     public DateTime? LastWorkerEnd { get; init; }
     public DateTime? Deadline { get; init; }
     public DateTime? LeaseUntil { get; init; }
@@ -87,7 +94,8 @@ internal sealed class ExplainStore(NpgsqlDataSource database, TownSettings town)
                        NULL, NULL, concurrency_key, rate_key, 0, NULL, false, lease_worker, NULL, NULL, NULL
                 FROM task_history WHERE id = $2 AND town = $1
             ), load AS MATERIALIZED (
-                SELECT w.state, w.runtimes, w.slots - held.tasks AS free, held.since
+                SELECT CASE WHEN w.seen_at < now() - $3 THEN 'silent' ELSE w.state END AS state, w.runtimes, w.slots - held.tasks AS free, held.since,
+                       w.seen_at
                 FROM worker w CROSS JOIN LATERAL (
                     SELECT count(*) AS tasks, max(t.leased_at) AS since FROM task t WHERE t.lease_worker = w.id AND t.state = 'running') held
                 WHERE w.town = $1 AND w.state IN ('active', 'draining')
@@ -129,7 +137,10 @@ internal sealed class ExplainStore(NpgsqlDataSource database, TownSettings town)
                    CASE WHEN it.lane IS NULL THEN 0 ELSE (
                        SELECT count(*)::int FROM (
                            SELECT FROM agent g WHERE g.town = $1 AND role_lane(g.role_id) = it.lane AND g.control = 'active' LIMIT {PositionMost}) g) END,
-                   CASE WHEN it.lane IS NULL THEN 0 ELSE (SELECT count(*)::int FROM idle_agents($1, it.lane, {PositionMost})) END
+                   CASE WHEN it.lane IS NULL THEN 0 ELSE (SELECT count(*)::int FROM idle_agents($1, it.lane, {PositionMost})) END,
+                   (SELECT count(*)::int FROM load WHERE state = 'silent' AND a.runtime = ANY (runtimes)),
+                   (SELECT max(seen_at) FROM load WHERE state = 'silent' AND a.runtime = ANY (runtimes)),
+                   (SELECT found_at FROM ledger_alarm WHERE town = $1)
             FROM it
             LEFT JOIN agent a ON a.id = it.agent_id
             LEFT JOIN worker w ON w.id = it.lease_worker
@@ -139,6 +150,7 @@ internal sealed class ExplainStore(NpgsqlDataSource database, TownSettings town)
             """);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = task.Value });
+        command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = town.LeaseOf("") });
         await using var row = await command.ExecuteReaderAsync(cancellationToken);
         return await row.ReadAsync(cancellationToken)
             ? new()
@@ -188,6 +200,9 @@ internal sealed class ExplainStore(NpgsqlDataSource database, TownSettings town)
                 Lane = row.GetString(44),
                 LaneActive = row.GetInt32(45),
                 LaneIdle = row.GetInt32(46),
+                WorkersSilent = row.GetInt32(47),
+                WorkersSilentSince = Instant(row, 48),
+                LedgerStoppedAt = Instant(row, 49),
             }
             : null;
     }

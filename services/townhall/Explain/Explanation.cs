@@ -75,7 +75,12 @@ internal static class Explanations
 
     private static IEnumerable<Reason> Dispatcher(TaskFacts facts)
     {
-        if (!(facts.DispatcherUntil >= facts.Now))
+        if (facts.LedgerStoppedAt is { } stopped)
+        {
+            yield return new("ledger_stopped", "The town's ledger is not the one that was kept, so nothing is given to workers.", stopped,
+                "Somebody who runs the town restores the ledger, or accepts it as it is (docs/ledger.md).");
+        }
+        else if (!(facts.DispatcherUntil >= facts.Now))
         {
             yield return new("no_dispatcher", "No dispatcher is there, so nothing is given to workers.", facts.DispatcherUntil, "A dispatcher starts; within seconds it takes over.");
         }
@@ -177,6 +182,11 @@ internal static class Explanations
         {
             yield return new("workers_draining", Text($"The workers that could run it are ending ({facts.WorkersDraining}) and take nothing new."),
                 null, "Another worker registers.");
+        }
+        else if (facts is { WorkersFit: 0, WorkersSilent: > 0 })
+        {
+            yield return new("workers_silent", Text($"The workers that could run it ({facts.WorkersSilent}) were not heard of for a whole lease."),
+                facts.WorkersSilentSince, "They are heard of again, or are declared lost after one more lease, and others are started.");
         }
         else if (facts.Workers == 0)
         {

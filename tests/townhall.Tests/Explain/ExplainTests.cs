@@ -185,6 +185,31 @@ public sealed class ExplainTests(PostgresServer postgres) : IClassFixture<Postgr
     }
 
     [Fact]
+    public async Task A_worker_that_died_in_silence_is_not_taken_for_a_free_one()
+    {
+        await using var town = await TownAsync();
+        await town.WorkerAsync();
+        var task = await town.AssignAsync();
+        await town.ExecuteAsync("UPDATE worker SET seen_at = now() - interval '25 s'");
+        Assert.Equal(["startable"], Codes(await town.ExplainAsync(task)));
+        await town.ExecuteAsync("UPDATE worker SET seen_at = now() - interval '35 s'");
+        var told = Assert.Single((await town.ExplainAsync(task)).Reasons);
+        Assert.Equal(("workers_silent", await town.ScalarAsync<DateTime>("SELECT seen_at FROM worker")), (told.Code, told.Since));
+        await town.WorkerAsync();
+        Assert.Equal(["startable"], Codes(await town.ExplainAsync(task)));
+    }
+
+    [Fact]
+    public async Task A_ledger_that_was_stopped_is_the_first_reason()
+    {
+        await using var town = await TownAsync();
+        await town.WorkerAsync();
+        var task = await town.AssignAsync();
+        await town.ExecuteAsync("INSERT INTO ledger_alarm (town, seq, hash, reason) SELECT town, 1, decode(repeat('00', 32), 'hex'), 'cut' FROM agent; UPDATE leader SET until = now() - interval '1 hour'");
+        Assert.Equal(["ledger_stopped"], Codes(await town.ExplainAsync(task)));
+    }
+
+    [Fact]
     public async Task What_runs_has_ended_or_has_no_agent_does_not_wait_for_a_turn()
     {
         await using var town = await TownAsync();
