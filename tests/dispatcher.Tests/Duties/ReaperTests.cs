@@ -69,7 +69,10 @@ public sealed class ReaperTests(PostgresServer postgres) : IClassFixture<Postgre
             $"INSERT INTO leader (town, duty, holder, epoch, until) VALUES ('{seed.Town.Name}', 'dispatch', gen_random_uuid(), 7, now())", deadline);
         var town = new ServiceDefaults.Settings.TownSettings
         {
-            Name = seed.Town.Name, Root = "/", Lease = TimeSpan.FromSeconds(lease), ReaperPeriod = TimeSpan.FromSeconds(period),
+            Name = seed.Town.Name,
+            Root = "/",
+            Lease = TimeSpan.FromSeconds(lease),
+            ReaperPeriod = TimeSpan.FromSeconds(period),
         };
         return new(database.App, town, NullLogger<ReaperStore>.Instance);
     }
