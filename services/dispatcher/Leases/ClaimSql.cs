@@ -101,7 +101,9 @@ internal static class ClaimSql
                 LIMIT (SELECT CASE WHEN EXISTS (SELECT FROM judged WHERE suspect AND blocked IS NULL) THEN least(greatest(starts, 0), 1)
                               ELSE greatest(starts, 0) END
                        FROM room)) p
-            WHERE t.id = p.id AND t.state = 'assigned' AND t.due
+            -- By its id alone: these rows are locked and judged above, and a planner that read "assigned and due" here would take the index
+            -- of the startable for small after a vacuum of an empty table, and read all of it for every lease.
+            WHERE t.id = p.id
             RETURNING t.id, t.attempt, t.lease_token, t.agent_id, p.name, p.runtime, p.cli, t.description, t.timeout_secs,
                       p.trust_level, p.grants, t.concurrency_key, t.rate_key, t.steered OR p.mail AS spoken, p.suspect
         ), parked AS (
