@@ -44,15 +44,15 @@ internal static class ClaimSql
                     SELECT t.id, t.agent_id, t.rank, t.concurrency_key, t.rate_key, t.crashes >= $10 AS suspect, t.available_at, c.turn,
                            a.name, a.runtime, a.cli, a.trust_level, a.grants, a.max_concurrency - a.running AS free, a.tenant, a.weight, a.max_concurrency, a.mail
                     FROM unnest($3, $6) AS c (id, turn)
-                    JOIN task t ON t.id = c.id
+                    -- A probe of the primary key for each, see 0060_probes.sql.
+                    CROSS JOIN LATERAL (SELECT * FROM task WHERE id = c.id OFFSET 0 FOR NO KEY UPDATE SKIP LOCKED) t
                     -- What it runs is read from the locked row: the snapshot's may be older.
                     CROSS JOIN LATERAL (
                         SELECT a.* FROM agent a
                         WHERE a.id = t.agent_id AND a.control = 'active' AND a.runtime = ANY ($4)
                         FOR NO KEY UPDATE SKIP LOCKED) a
                     CROSS JOIN taker
-                    WHERE t.state = 'assigned' AND t.due AND (t.deadline IS NULL OR t.deadline > now())
-                    FOR NO KEY UPDATE OF t SKIP LOCKED) t) f
+                    WHERE t.state = 'assigned' AND t.due AND (t.deadline IS NULL OR t.deadline > now())) t) f
             WHERE nth <= free
 
         """ + Decide;
@@ -101,8 +101,8 @@ internal static class ClaimSql
                 LIMIT (SELECT CASE WHEN EXISTS (SELECT FROM judged WHERE suspect AND blocked IS NULL) THEN least(greatest(starts, 0), 1)
                               ELSE greatest(starts, 0) END
                        FROM room)) p
-            -- By its id alone: these rows are locked and judged above, and a planner that read "assigned and due" here would take the index
-            -- of the startable for small after a vacuum of an empty table, and read all of it for every lease.
+            -- By its id alone, since these rows are locked and judged above: with "assigned and due" beside it, the planner may take the index of
+            -- the startable for small, after a vacuum of an empty table, and read all of it for every lease.
             WHERE t.id = p.id
             RETURNING t.id, t.attempt, t.lease_token, t.agent_id, p.name, p.runtime, p.cli, t.description, t.timeout_secs,
                       p.trust_level, p.grants, t.concurrency_key, t.rate_key, t.steered OR p.mail AS spoken, p.suspect

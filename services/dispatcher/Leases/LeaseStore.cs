@@ -61,7 +61,8 @@ internal sealed class LeaseStore(NpgsqlDataSource database, TownSettings town) :
     {
         await using var command = database.CreateCommand("""
             WITH still AS MATERIALIZED (
-                SELECT t.id, t.agent_id FROM unnest($3) AS c (id) JOIN task t ON t.id = c.id WHERE t.state = 'assigned' AND t.due
+                SELECT t.id, t.agent_id FROM unnest($3) AS c (id) CROSS JOIN LATERAL (SELECT * FROM task WHERE id = c.id OFFSET 0) t
+                WHERE t.state = 'assigned' AND t.due
             ), slot AS MATERIALIZED (
                 SELECT a.id, c.turn, a.tenant, a.weight, a.max_concurrency,
                        least(c.quota, a.max_concurrency - a.running - (SELECT count(*) FROM still s WHERE s.agent_id = a.id)) AS free
@@ -115,16 +116,8 @@ internal sealed class LeaseStore(NpgsqlDataSource database, TownSettings town) :
             : new(turn.Agent, 0, More: false, Share: null);
     }
 
-    private async Task<(List<Lease> Leases, bool TownFull)> ExecuteAsync(
-        string claim, WorkerId worker, Guid request, string[] runtimes, Guid[] ids, int[] numbers, int limit,
-        Dictionary<Guid, (long Found, long Blocked, int Free, Share Share)> seen, CancellationToken cancellationToken)
+    internal NpgsqlBatchCommand Claim(string claim, WorkerId worker, Guid request, string[] runtimes, Guid[] ids, int[] numbers, int limit)
     {
-        // Two statements, one transaction, one round trip: the second one's snapshot is younger than the town's lock, so
-        // that its count of what runs cannot be outdated.
-        await using var batch = database.CreateBatch();
-        var lockTown = new NpgsqlBatchCommand("SELECT FROM limit_key WHERE town = $1 AND key = 'town' AND max_concurrency IS NOT NULL FOR UPDATE");
-        lockTown.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
-        batch.BatchCommands.Add(lockTown);
         var command = new NpgsqlBatchCommand(claim);
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = worker.Value });
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = request });
@@ -137,6 +130,20 @@ internal sealed class LeaseStore(NpgsqlDataSource database, TownSettings town) :
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = TaskLimits.Crashes - 1 });
         command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = AlonePatience });
+        return command;
+    }
+
+    private async Task<(List<Lease> Leases, bool TownFull)> ExecuteAsync(
+        string claim, WorkerId worker, Guid request, string[] runtimes, Guid[] ids, int[] numbers, int limit,
+        Dictionary<Guid, (long Found, long Blocked, int Free, Share Share)> seen, CancellationToken cancellationToken)
+    {
+        // Two statements, one transaction, one round trip: the second one's snapshot is younger than the town's lock, so
+        // that its count of what runs cannot be outdated.
+        await using var batch = database.CreateBatch();
+        var lockTown = new NpgsqlBatchCommand("SELECT FROM limit_key WHERE town = $1 AND key = 'town' AND max_concurrency IS NOT NULL FOR UPDATE");
+        lockTown.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
+        batch.BatchCommands.Add(lockTown);
+        var command = Claim(claim, worker, request, runtimes, ids, numbers, limit);
         batch.BatchCommands.Add(command);
 
         var leases = new List<Lease>(limit);
