@@ -116,7 +116,7 @@ internal sealed class LeaseStore(NpgsqlDataSource database, TownSettings town) :
             : new(turn.Agent, 0, More: false, Share: null);
     }
 
-    internal NpgsqlBatchCommand Claim(string claim, WorkerId worker, Guid request, string[] runtimes, Guid[] ids, int[] numbers, int limit)
+    private NpgsqlBatchCommand Claim(string claim, WorkerId worker, Guid request, string[] runtimes, Guid[] ids, int[] numbers, int limit)
     {
         var command = new NpgsqlBatchCommand(claim);
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = worker.Value });
