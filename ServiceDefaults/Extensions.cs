@@ -121,9 +121,9 @@ public static class Extensions
                 return 0;
             }
 
-            if (app.Services.GetRequiredService<TownSettings>() is { Auth.Mode: AuthMode.ApiKey, ListensToOthers: true })
+            foreach (var warning in Listeners.Warnings(app.Services.GetRequiredService<TownSettings>(), app.Services.GetService<ServesTls>() is not null))
             {
-                await Console.Error.WriteLineAsync($"{name}: keys are good for as long as nobody copies them; where others reach this town, TOWN_AUTH_MODE=oidc is the better choice.");
+                await Console.Error.WriteLineAsync($"{name}: {warning}");
             }
 
             // Asked for before the run: the host takes its services with it.
@@ -150,10 +150,13 @@ public static class Extensions
         }
     }
 
-    /// <summary>Traces and metrics, sent over OTLP when <c>OTEL_EXPORTER_OTLP_ENDPOINT</c> is set; without it nothing is collected.</summary>
+    /// <summary>Whether a collector was named by <c>OTEL_EXPORTER_OTLP_ENDPOINT</c>.</summary>
+    public static bool SendsTelemetry(this IHostApplicationBuilder builder) => !string.IsNullOrWhiteSpace(builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]);
+
+    /// <summary>Traces and metrics, sent over OTLP when a collector was named; without one nothing is collected.</summary>
     private static void ConfigureOpenTelemetry(this WebApplicationBuilder builder)
     {
-        if (string.IsNullOrWhiteSpace(builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]))
+        if (!builder.SendsTelemetry())
         {
             return;
         }

@@ -13,7 +13,7 @@ internal sealed class KeyCallers : ICallerSource, IDisposable
     private static readonly Task<AuthenticateResult> Nobody = Task.FromResult(AuthenticateResult.NoResult());
     private static readonly Task<AuthenticateResult> NotTaken = Refuse(AuthRefusals.NotTaken);
 
-    private readonly KeyRing _ring;
+    private readonly NamedKeys _keys;
     private readonly Sources _sources;
     private readonly OidcTokens? _tokens;
     private readonly ConfiguredKey? _configured;
@@ -21,9 +21,9 @@ internal sealed class KeyCallers : ICallerSource, IDisposable
     private readonly Caller _fileCaller;
     private readonly (ulong Id, byte[] Hash)? _file;
 
-    public KeyCallers(TownSettings town, KeyRing ring, Sources sources, OidcTokens? tokens = null)
+    public KeyCallers(TownSettings town, NamedKeys keys, Sources sources, OidcTokens? tokens = null)
     {
-        (_ring, _sources, _tokens, _file) = (ring, sources, tokens, town.Auth.AdminKey);
+        (_keys, _sources, _tokens, _file) = (keys, sources, tokens, town.Auth.AdminKey);
         _configured = town.Auth.ApiKeyHash is { } hash ? new ConfiguredKey(hash) : null;
         _configuredCaller = new Caller("api_key", town.Auth.ApiKeyScopes, town.Name);
         _fileCaller = new Caller("admin", ScopeSet.Admin, town.Name);
@@ -53,7 +53,7 @@ internal sealed class KeyCallers : ICallerSource, IDisposable
             return CryptographicOperations.FixedTimeEquals(file.Hash, hash) ? _fileCaller.Proven : NotTaken;
         }
 
-        return _ring.TryJudge(id, hash, out var caller) ? caller?.Proven ?? NotTaken : LookAsync(credential, context);
+        return _keys.TryJudge(id, hash, out var caller) ? caller?.Proven ?? NotTaken : LookAsync(credential, context);
     }
 
     public void Dispose() => _configured?.Dispose();
@@ -62,20 +62,14 @@ internal sealed class KeyCallers : ICallerSource, IDisposable
 
     private async Task<AuthenticateResult> LookAsync(string credential, HttpContext context)
     {
-        if (!await _ring.LookAsync().WaitAsync(context.RequestAborted))
+        var (verdict, caller) = await _keys.LookAsync(credential, context.RequestAborted);
+        return await (verdict switch
         {
-            return await Refuse(CommonRefusals.Unavailable);
-        }
-
-        // Nobody's named key; the configured one may be of the same form.
-        return await (Judge() ?? ConfiguredAsync(credential, context));
-
-        Task<AuthenticateResult>? Judge()
-        {
-            Span<byte> hash = stackalloc byte[KeyFormat.HashBytes];
-            KeyFormat.TryRead(credential, out var id, hash);
-            return _ring.TryJudge(id, hash, out var caller) ? caller?.Proven ?? NotTaken : null;
-        }
+            KeyVerdict.Unread => Refuse(CommonRefusals.Unavailable),
+            KeyVerdict.Known => caller?.Proven ?? NotTaken,
+            // Nobody's named key; the configured one may be of the same form.
+            _ => ConfiguredAsync(credential, context),
+        });
     }
 
     private async Task<AuthenticateResult> OtherAsync(string credential, HttpContext context)

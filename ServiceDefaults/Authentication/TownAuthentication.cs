@@ -75,6 +75,7 @@ public static class TownAuthentication
     public static TBuilder PublicProbe<TBuilder>(this TBuilder builder)
         where TBuilder : IEndpointConventionBuilder
     {
+        builder.Add(static endpoint => endpoint.Metadata.Add(new PublicProbeAttribute()));
         builder.Add(static endpoint => endpoint.Metadata.Add(
             endpoint.ApplicationServices.GetRequiredService<TownSettings>().Auth.PublicProbes
                 ? new AllowAnonymousAttribute()
@@ -82,6 +83,10 @@ public static class TownAuthentication
         return builder;
     }
 }
+
+/// <summary>A probe that may be closed: then it refuses as everything else does.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class PublicProbeAttribute : Attribute;
 
 /// <summary>Mode <c>api_key</c> without a configured key: at least one named key must be there, or nobody could ever call.</summary>
 internal sealed class SomebodyMayCall(KeyRing keys) : IHostedService

@@ -15,25 +15,24 @@ public sealed record FootingSource(string Setting, NpgsqlDataSource Source);
 /// <summary>Refuses to stand on servers that are set so that the town's promises would not hold.</summary>
 /// <remarks>
 /// Postgres is asked before anything else starts; where it is away then, as soon as it answers. Redis is asked when it
-/// answers: in the first seconds a policy that evicts ends the service with code 78, later, since no service needs Redis to
-/// start, it is said aloud and by <c>/ready</c> while it lasts.
+/// answers: in the first seconds one that is too old or evicts ends the service with code 78, later, since no service needs
+/// Redis to start, it is said aloud and by <c>/ready</c> while it lasts.
 /// </remarks>
 public sealed partial class Footing(
     IServiceProvider services, IEnumerable<FootingSource> sources, TownSettings town, IHostApplicationLifetime host, TimeProvider clock,
     ILogger<Footing> logger) : BackgroundService, IHostedLifecycleService
 {
-    private const string Harmless = "noeviction";
     private static readonly TimeSpan AtStart = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Soon = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan Later = TimeSpan.FromSeconds(10);
     private readonly List<FootingSource> _unasked = [.. sources];
-    private volatile string? _evicting;
+    private volatile string? _redisFault;
 
     /// <summary>Why this process ends, each with its remedy; empty while it need not.</summary>
     public IReadOnlyList<string> Mistakes { get; private set; } = [];
 
-    /// <summary>The policy by which Redis throws keys away, as it said last; null when it keeps them, or never answered.</summary>
-    public string? Evicting => _evicting;
+    /// <summary>Why a town cannot rely on its Redis, by what that said last; null when it can, or Redis never answered.</summary>
+    public string? RedisFault => _redisFault;
 
     /// <exception cref="SettingsException">Postgres answers, and is not set as it must be.</exception>
     public async Task StartingAsync(CancellationToken cancellationToken)
@@ -65,17 +64,17 @@ public sealed partial class Footing(
                     return;
                 }
 
-                if (redis is not null && await AskRedisAsync(redis) is { } policy)
+                if (redis is not null && await AskRedisAsync(redis) is { } facts)
                 {
-                    var evicting = policy == Harmless ? null : policy;
-                    if (evicting is not null && !redisAnswered && clock.GetElapsedTime(began) < AtStart)
+                    var fault = facts.Fault;
+                    if (fault is not null && !redisAnswered && clock.GetElapsedTime(began) < AtStart)
                     {
-                        End([$"ConnectionStrings__redis: {Words(evicting)} Set maxmemory-policy to {Harmless} there."]);
+                        End([$"ConnectionStrings__redis: {fault.What} {fault.Remedy}"]);
                         return;
                     }
 
                     redisAnswered = true;
-                    Tell(evicting);
+                    Tell(fault);
                 }
 
                 // What is not known yet is asked for often while it is still the start.
@@ -88,10 +87,6 @@ public sealed partial class Footing(
             // Stopping.
         }
     }
-
-    /// <summary>What is wrong with the policy, for people.</summary>
-    public static string Words(string policy) =>
-        $"Redis evicts keys ({policy}) when its memory is full, so queued work and live output could vanish from it.";
 
     /// <summary>Asks what has not answered yet.</summary>
     /// <returns>What must be repaired.</returns>
@@ -148,46 +143,35 @@ public sealed partial class Footing(
         return known;
     }
 
-    private async Task<string?> AskRedisAsync(RedisDoor redis)
+    /// <returns>Null when it did not answer.</returns>
+    private async Task<RedisFacts?> AskRedisAsync(RedisDoor redis)
     {
         try
         {
+            // Section by section: several at once are a syntax error to those that are too old.
+            var (said, server) = await redis.AskAsync(static data => data.ExecuteAsync("INFO", "server"));
             var (answered, memory) = await redis.AskAsync(static data => data.ExecuteAsync("INFO", "memory"));
-            return answered && memory?.ToString() is { } text ? Policy(text) : null;
+            return said && answered ? RedisFacts.Of($"{server}\n{memory}") : null;
         }
         catch (RedisServerException refused)
         {
             LogRedisSilent(refused.Message);
-            return Harmless;
+            return RedisFacts.Untold;
         }
     }
 
-    private static string? Policy(string memory)
+    private void Tell(RedisShortcoming? fault)
     {
-        const string Member = "maxmemory_policy:";
-        foreach (var line in memory.AsSpan().EnumerateLines())
+        if (fault?.What != _redisFault)
         {
-            if (line.StartsWith(Member))
+            _redisFault = fault?.What;
+            if (fault is null)
             {
-                return line[Member.Length..].Trim().ToString();
-            }
-        }
-
-        return null;
-    }
-
-    private void Tell(string? evicting)
-    {
-        if (evicting != _evicting)
-        {
-            _evicting = evicting;
-            if (evicting is null)
-            {
-                LogKeeps();
+                LogRelied();
             }
             else
             {
-                LogEvicts(Words(evicting), Harmless);
+                LogUnreliable(fault.What, fault.Remedy);
             }
         }
     }
@@ -201,12 +185,12 @@ public sealed partial class Footing(
     [LoggerMessage(LogLevel.Debug, "{Setting} could not be asked for its settings yet: {Reason}")]
     private partial void LogUnasked(string setting, string reason);
 
-    [LoggerMessage(LogLevel.Information, "Redis does not say its eviction policy ({Reason}); it should be noeviction")]
+    [LoggerMessage(LogLevel.Information, "Redis does not say what it is ({Reason}); it should be 7.0 or newer, with maxmemory-policy noeviction")]
     private partial void LogRedisSilent(string reason);
 
-    [LoggerMessage(LogLevel.Error, "{What} Set maxmemory-policy to {Right} there; /ready answers 503 until then")]
-    private partial void LogEvicts(string what, string right);
+    [LoggerMessage(LogLevel.Error, "{What} {Remedy} /ready answers 503 until then")]
+    private partial void LogUnreliable(string what, string remedy);
 
-    [LoggerMessage(LogLevel.Information, "Redis keeps its keys again")]
-    private partial void LogKeeps();
+    [LoggerMessage(LogLevel.Information, "Redis is again as a town needs it")]
+    private partial void LogRelied();
 }

@@ -4,6 +4,9 @@ using Townhall.ServiceDefaults.Authentication;
 
 namespace Townhall.ServiceDefaults.Settings;
 
+/// <summary>Registered by a service all whose listeners speak TLS, whatever scheme their addresses name.</summary>
+public sealed class ServesTls;
+
 /// <summary>Where a service listens, as the host will decide, and whether it may: without authentication only this machine is served.</summary>
 public static class Listeners
 {
@@ -53,6 +56,22 @@ public static class Listeners
         {
             mistakes.AddRange(Of(configuration).Where(static one => IsOpen(one.Address)).Select(static one =>
                 $"{one.Setting} binds {one.Address}, which others than this machine reach, and TOWN_AUTH_MODE is none: bind 127.0.0.1, or set TOWN_AUTH_MODE to api_key or oidc."));
+        }
+    }
+
+    /// <summary>What is allowed on these listeners and should be thought about, each with its remedy; the same for every service.</summary>
+    /// <param name="tls">All of them speak TLS.</param>
+    public static IEnumerable<string> Warnings(TownSettings town, bool tls)
+    {
+        if (town.Auth.Mode == AuthMode.ApiKey && town.OpenListeners is not [])
+        {
+            yield return "keys are good for as long as nobody copies them; where others reach this town, TOWN_AUTH_MODE=oidc is the better choice.";
+        }
+
+        foreach (var (setting, address) in tls ? [] : town.OpenListeners.Where(static one => !one.Address.StartsWith("https:", StringComparison.OrdinalIgnoreCase)))
+        {
+            yield return $"{setting} binds {address}, which others than this machine reach, without TLS: keys and tokens can be read on their way. "
+                + "Let others reach the edge only, with TOWN_TLS_ENABLED=true, and bind 127.0.0.1 or an address of the town's own network here.";
         }
     }
 

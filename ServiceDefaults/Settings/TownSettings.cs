@@ -72,8 +72,8 @@ public sealed partial record TownSettings
     /// <summary><c>TOWN_EDGE_KEY_FILE</c>: what that file holds, by which the edge proves itself to the services behind it; null: nobody does.</summary>
     public string? EdgeKey { get; init; }
 
-    /// <summary>Whether others than this machine reach a listener of this service. A service that serves TLS takes its addresses out of the configuration.</summary>
-    public bool ListensToOthers { get; private init; }
+    /// <summary>The addresses on which others than this machine reach this service, each with the setting that says so.</summary>
+    public IReadOnlyList<(string Setting, string Address)> OpenListeners { get; private init; } = [];
 
     /// <summary>The lease that a runtime's attempts get.</summary>
     public TimeSpan LeaseOf(string runtime) =>
@@ -119,7 +119,7 @@ public sealed partial record TownSettings
         // Last: a service may have settings of its own about where it listens.
         Listeners.Check(configuration, settings.Auth.Mode, mistakes);
         return mistakes.Count == 0
-            ? settings with { ListensToOthers = Listeners.Of(configuration).Any(static one => Listeners.IsOpen(one.Address)) }
+            ? settings with { OpenListeners = [.. Listeners.Of(configuration).Where(static one => Listeners.IsOpen(one.Address))] }
             : throw new SettingsException(mistakes);
     }
 

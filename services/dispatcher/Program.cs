@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Townhall.Contracts.Workers;
 using Townhall.Dispatcher.Backlog;
+using Townhall.Dispatcher.Checkpoints;
 using Townhall.Dispatcher.Control;
 using Townhall.Dispatcher.Duties;
 using Townhall.Dispatcher.Leases;
@@ -9,11 +10,21 @@ using Townhall.Dispatcher.Output;
 using Townhall.Dispatcher.Settling;
 using Townhall.Dispatcher.Workers;
 using Townhall.ServiceDefaults.Problems;
+using Townhall.ServiceDefaults.Settings;
 
 return await Extensions.RunServiceAsync("dispatcher", () =>
 {
     var builder = WebApplication.CreateSlimBuilder(args);
-    var town = builder.AddServiceDefaults();
+    WorkerKey? key = null;
+    CheckpointSettings? checkpoints = null;
+    var town = builder.AddServiceDefaults((configuration, common, mistakes) =>
+    {
+        Connections.Check(configuration, mistakes, "town-sequencer");
+        key = WorkerKey.From(configuration, mistakes);
+        checkpoints = CheckpointSettings.From(configuration, common.Name, mistakes);
+    });
+    // By a factory, so that it is disposed with the others.
+    builder.Services.AddSingleton(key!).AddSingleton(_ => checkpoints!);
     builder.AddTownDatabase(connectionsMost: 16);
     builder.AddTownRedis();
     builder.Services.ConfigureHttpJsonOptions(static json =>

@@ -3,11 +3,12 @@ using Townhall.Notifier.Tail;
 using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Guards;
 using Townhall.ServiceDefaults.Problems;
+using Townhall.ServiceDefaults.Settings;
 
 return await Extensions.RunServiceAsync("notifier", () =>
 {
     var builder = WebApplication.CreateSlimBuilder(args);
-    var town = builder.AddServiceDefaults();
+    var town = builder.AddServiceDefaults(static (configuration, _, mistakes) => Connections.Check(configuration, mistakes));
     builder.AddTownAuthentication(town);
     builder.AddTownDatabase(connectionsMost: 12);
     builder.AddTownRedis();

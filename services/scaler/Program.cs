@@ -4,17 +4,25 @@ using Townhall.Scaler.Workers;
 using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Guards;
 using Townhall.ServiceDefaults.Problems;
+using Townhall.ServiceDefaults.Settings;
 
 return await Extensions.RunServiceAsync("scaler", () =>
 {
     var builder = WebApplication.CreateSlimBuilder(args);
-    var town = builder.AddServiceDefaults();
+    SignalSettings? signal = null;
+    WorkerCommand? workers = null;
+    var town = builder.AddServiceDefaults((configuration, common, mistakes) =>
+    {
+        Connections.Check(configuration, mistakes);
+        signal = SignalSettings.From(configuration, mistakes);
+        workers = WorkerCommand.From(configuration, common, mistakes);
+    });
     builder.AddTownAuthentication(town);
     builder.AddTownDatabase(connectionsMost: 4);
     builder.AddTownRedis();
     builder.AddDemand();
-    builder.AddScalingSignal();
-    builder.AddWorkers(town);
+    builder.AddScalingSignal(signal!);
+    builder.AddWorkers(town, workers);
 
     var app = builder.Build();
     app.UseProblemDocuments();

@@ -19,11 +19,12 @@ using Townhall.Api.Town;
 using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Guards;
 using Townhall.ServiceDefaults.Problems;
+using Townhall.ServiceDefaults.Settings;
 
 return await Extensions.RunServiceAsync("townhall", () =>
 {
     var builder = WebApplication.CreateSlimBuilder(args);
-    var town = builder.AddServiceDefaults();
+    var town = builder.AddServiceDefaults(static (configuration, _, mistakes) => Connections.Check(configuration, mistakes));
     builder.AddTownAuthentication(town);
     builder.AddTownDatabase(connectionsMost: 16);
     builder.AddTownRedis();

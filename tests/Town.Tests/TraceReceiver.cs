@@ -8,11 +8,12 @@ namespace Townhall.Town.Tests;
 
 internal sealed record Span(string Service, string Name, string Trace, string Id, string Parent);
 
-/// <summary>An OTLP collector on loopback, http/protobuf, that remembers every span.</summary>
+/// <summary>An OTLP collector on loopback, http/protobuf, that remembers every span and the name of every metric.</summary>
 internal sealed class TraceReceiver : IAsyncDisposable
 {
     private readonly HttpListener _listener = new();
     private readonly ConcurrentQueue<Span> _spans = new();
+    private readonly ConcurrentDictionary<string, bool> _metrics = new(StringComparer.Ordinal);
     private readonly Task _serving;
 
     private TraceReceiver(string address)
@@ -26,6 +27,8 @@ internal sealed class TraceReceiver : IAsyncDisposable
     public string Address { get; }
 
     public IReadOnlyCollection<Span> Spans => _spans;
+
+    public IReadOnlySet<string> Metrics => _metrics.Keys.ToHashSet(StringComparer.Ordinal);
 
     public static TraceReceiver Start() => new(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{Ports.Free()}"));
 
@@ -47,6 +50,10 @@ internal sealed class TraceReceiver : IAsyncDisposable
                 if (call.Request.Url!.AbsolutePath == "/v1/traces")
                 {
                     Read(body.ToArray());
+                }
+                else if (call.Request.Url.AbsolutePath == "/v1/metrics")
+                {
+                    ReadMetrics(body.ToArray());
                 }
 
                 call.Response.ContentType = "application/x-protobuf";
@@ -70,6 +77,15 @@ internal sealed class TraceReceiver : IAsyncDisposable
             {
                 _spans.Enqueue(new(service, Text(span, 5), Hex(span, 1), Hex(span, 2), Hex(span, 4)));
             }
+        }
+    }
+
+    // https://github.com/open-telemetry/opentelemetry-proto/blob/v1.5.0/opentelemetry/proto/metrics/v1/metrics.proto
+    private void ReadMetrics(ReadOnlyMemory<byte> request)
+    {
+        foreach (var metric in Fields(request, 1).SelectMany(static resource => Fields(resource, 2)).SelectMany(static scope => Fields(scope, 2)))
+        {
+            _metrics[Text(metric, 1)] = true;
         }
     }
 

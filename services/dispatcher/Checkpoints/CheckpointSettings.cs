@@ -1,6 +1,5 @@
 using System.Globalization;
 using Townhall.Ledger.Checkpoints;
-using Townhall.ServiceDefaults.Settings;
 
 namespace Townhall.Dispatcher.Checkpoints;
 
@@ -11,8 +10,8 @@ namespace Townhall.Dispatcher.Checkpoints;
 /// <param name="Accepted">The kept place that an operator gives up, as the alarm names it; null for none.</param>
 internal sealed record CheckpointSettings(CheckpointKey? Key, ICheckpointKeeper? Keeper, TimeSpan Period, string? Accepted) : IDisposable
 {
-    /// <exception cref="SettingsException">A setting is wrong, or the key file cannot be used.</exception>
-    public static CheckpointSettings From(IConfiguration configuration, string town)
+    /// <summary>Reads and checks all of them; what is wrong is added to <paramref name="mistakes"/>. Makes the key file where there is none.</summary>
+    public static CheckpointSettings From(IConfiguration configuration, string town, List<string> mistakes)
     {
         var data = configuration["TOWN_DATA"] is { Length: > 0 } folder ? Path.GetFullPath(folder) : null;
         var file = configuration["TOWN_LEDGER_KEY_FILE"] is { Length: > 0 } told ? Path.GetFullPath(told)
@@ -21,23 +20,26 @@ internal sealed record CheckpointSettings(CheckpointKey? Key, ICheckpointKeeper?
                 configuration["TOWN_CHECKPOINT_SECS"] is { Length: > 0 } given ? given : "60", NumberStyles.Float, CultureInfo.InvariantCulture,
                 out var seconds) || seconds is not (>= 0.1 and <= 3600))
         {
-            throw new SettingsException(["TOWN_CHECKPOINT_SECS must be 0.1 to 3600 seconds."]);
+            mistakes.Add("TOWN_CHECKPOINT_SECS must be 0.1 to 3600 seconds.");
+            seconds = 60;
         }
 
         var accepted = configuration["TOWN_LEDGER_ACCEPT"] is { Length: > 0 } place ? place : null;
+        var unsigned = new CheckpointSettings(null, null, TimeSpan.FromSeconds(seconds), accepted);
         if (file is null)
         {
-            return new(null, null, TimeSpan.FromSeconds(seconds), accepted);
+            return unsigned;
         }
 
         try
         {
             var kept = Path.Combine(data ?? Path.GetDirectoryName(file)!, $"ledger-{town}.checkpoints");
-            return new(CheckpointKey.Ensure(file), new CheckpointFile(kept), TimeSpan.FromSeconds(seconds), accepted);
+            return unsigned with { Key = CheckpointKey.Ensure(file), Keeper = new CheckpointFile(kept) };
         }
         catch (CheckpointKeyException unusable)
         {
-            throw new SettingsException([$"{unusable.Message} TOWN_LEDGER_KEY_FILE names another."]);
+            mistakes.Add($"{unusable.Message} TOWN_LEDGER_KEY_FILE names another.");
+            return unsigned;
         }
     }
 

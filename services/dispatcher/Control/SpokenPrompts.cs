@@ -1,6 +1,7 @@
 using System.Text;
 using Npgsql;
 using Townhall.Contracts.Workers;
+using Townhall.Dispatcher.Traces;
 
 namespace Townhall.Dispatcher.Control;
 
@@ -32,6 +33,7 @@ internal static class SpokenPrompts
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = MessagesMost });
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = BytesMost });
         var messages = new Dictionary<Guid, StringBuilder>();
+        var delivered = new List<(Guid Message, Lease To)>();
         await using (var row = await command.ExecuteReaderAsync(cancellationToken))
         {
             while (await row.ReadAsync(cancellationToken))
@@ -44,8 +46,12 @@ internal static class SpokenPrompts
                 var about = $" {row.GetString(2)}{(row.IsDBNull(6) ? "" : $" ({row.GetString(6)})")} from {row.GetString(4)}{(row.GetBoolean(3) ? ", urgent" : "")}"
                     + $", message {row.GetGuid(1)}{(row.IsDBNull(7) ? "" : $", about {row.GetString(7)}")}:";
                 SteeredPrompts.Add(text, row.GetDateTime(8), row.GetString(5), about);
+                var task = row.GetGuid(0);
+                delivered.Add((row.GetGuid(1), spoken.First(lease => lease.TaskId == task)));
             }
         }
+
+        await MessageTraces.DeliveredAsync(database, delivered, cancellationToken);
 
         for (var i = 0; i < leases.Count; i++)
         {

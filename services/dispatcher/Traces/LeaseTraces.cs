@@ -18,7 +18,7 @@ internal sealed partial class LeaseTraces(NpgsqlDataSource database, ILogger<Lea
 
         try
         {
-            var parents = await ParentsAsync(Array.ConvertAll(leases, static lease => lease.TaskId), cancellationToken);
+            var parents = await TraceParents.ReadAsync(database, Array.ConvertAll(leases, static lease => lease.TaskId), cancellationToken);
             return Array.ConvertAll(leases, lease =>
             {
                 var step = TaskTraces.Begin("task.lease", ActivityKind.Producer, parents.GetValueOrDefault(lease.TaskId), lease.TaskId, lease.Epoch);
@@ -32,20 +32,6 @@ internal sealed partial class LeaseTraces(NpgsqlDataSource database, ILogger<Lea
             LogUnread(away.Message);
             return leases;
         }
-    }
-
-    private async Task<Dictionary<Guid, string>> ParentsAsync(Guid[] tasks, CancellationToken cancellationToken)
-    {
-        await using var command = database.CreateCommand("SELECT task_id, traceparent FROM task_trace WHERE task_id = ANY ($1)");
-        command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = tasks });
-        var parents = new Dictionary<Guid, string>(tasks.Length);
-        await using var row = await command.ExecuteReaderAsync(cancellationToken);
-        while (await row.ReadAsync(cancellationToken))
-        {
-            parents[row.GetGuid(0)] = row.GetString(1);
-        }
-
-        return parents;
     }
 
     [LoggerMessage(LogLevel.Warning, "The traces of some leases could not be read, so they go on without: {Reason}")]

@@ -13,7 +13,7 @@ internal static class WorkerEndpoints
 {
     public static void AddWorkers(this WebApplicationBuilder builder, TownSettings town)
     {
-        builder.Services.AddSingleton(new WorkerKey(builder.Configuration)).AddSingleton<WorkerStore>().AddSingleton<WorkerTokens>();
+        builder.Services.AddSingleton<WorkerStore>().AddSingleton<WorkerTokens>();
         builder.AddWorkerAuthentication(town);
     }
 

@@ -1,6 +1,5 @@
 using System.Security.Cryptography;
 using System.Text;
-using Townhall.ServiceDefaults.Settings;
 
 namespace Townhall.Dispatcher.Workers;
 
@@ -9,28 +8,33 @@ internal sealed class WorkerKey
 {
     private readonly byte[] _hash;
 
-    /// <exception cref="SettingsException"><c>TOWN_WORKER_KEY_FILE</c> is not set or cannot be read.</exception>
-    public WorkerKey(IConfiguration configuration)
+    private WorkerKey(byte[] hash) => _hash = hash;
+
+    /// <summary>Reads what <c>TOWN_WORKER_KEY_FILE</c> names.</summary>
+    /// <returns>Null when it is not set, cannot be read or holds no key; then <paramref name="mistakes"/> says so.</returns>
+    public static WorkerKey? From(IConfiguration configuration, List<string> mistakes)
     {
         if (configuration["TOWN_WORKER_KEY_FILE"] is not { Length: > 0 } path)
         {
-            throw new SettingsException(["TOWN_WORKER_KEY_FILE must name the file with the worker key; the AppHost makes it."]);
+            mistakes.Add("TOWN_WORKER_KEY_FILE must name the file with the worker key; the AppHost makes it.");
+            return null;
         }
 
         try
         {
-            var key = File.ReadAllText(path).Trim();
-            if (key.Length < 32)
+            if (File.ReadAllText(path).Trim() is { Length: >= 32 } key)
             {
-                throw new SettingsException([$"TOWN_WORKER_KEY_FILE ({path}) must hold at least 32 characters; remove it and it is made anew."]);
+                return new(SHA256.HashData(Encoding.UTF8.GetBytes(key)));
             }
 
-            _hash = SHA256.HashData(Encoding.UTF8.GetBytes(key));
+            mistakes.Add($"TOWN_WORKER_KEY_FILE ({path}) must hold at least 32 characters; remove it and it is made anew.");
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            throw new SettingsException([$"TOWN_WORKER_KEY_FILE ({path}) cannot be read: {failure.Message}"]);
+            mistakes.Add($"TOWN_WORKER_KEY_FILE ({path}) cannot be read: {failure.Message}");
         }
+
+        return null;
     }
 
     public bool Matches(string? bearer) =>

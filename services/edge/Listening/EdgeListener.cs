@@ -32,7 +32,7 @@ internal static class EdgeListener
     /// <summary>Every address speaks TLS; beside them there is a plain port for probes, on the loopback address.</summary>
     public static void AddTls(this WebApplicationBuilder builder, EdgeSettings settings)
     {
-        builder.Services.AddSingleton(settings).AddSingleton<Certificates>();
+        builder.Services.AddSingleton(settings).AddSingleton<Certificates>().AddSingleton<ServesTls>();
         builder.Services.AddHostedService(static services => services.GetRequiredService<Certificates>());
         BindingAddress[] addresses = [.. Listeners.Of(builder.Configuration).Select(static one => BindingAddress.Parse(one.Address))];
         builder.WebHost.UseUrls();

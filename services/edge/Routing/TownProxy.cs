@@ -2,6 +2,7 @@ using System.Text;
 using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Problems;
 using Townhall.ServiceDefaults.Settings;
+using Yarp.ReverseProxy.Configuration;
 using Yarp.ReverseProxy.Forwarder;
 using Yarp.ReverseProxy.Transforms;
 
@@ -12,11 +13,11 @@ internal static class TownProxy
 {
     private const int ConnectionsMost = 12_000;
 
-    public static void AddTownProxy(this WebApplicationBuilder builder, TownSettings town)
+    public static void AddTownProxy(this WebApplicationBuilder builder, TownSettings town, IReadOnlyList<ClusterConfig> clusters)
     {
         builder.Services.AddSingleton<Outages>();
         builder.Services.AddReverseProxy()
-            .LoadFromMemory(TownRoutes.Routes, TownRoutes.Clusters(builder.Configuration, town.RequestTimeout))
+            .LoadFromMemory(TownRoutes.Routes, clusters)
             .AddTransforms(transforms =>
             {
                 // By this the services know that it is the edge who says where a request came from.

@@ -1,4 +1,3 @@
-using Townhall.ServiceDefaults.Settings;
 using Yarp.ReverseProxy.Configuration;
 using Yarp.ReverseProxy.Forwarder;
 
@@ -46,22 +45,19 @@ internal static class TownRoutes
 
     /// <summary>Where the services are, from <c>services:{name}:http:0</c> (environment: <c>services__{name}__http__0</c>).</summary>
     /// <param name="requestTimeout">The longest that a service lets a request take.</param>
-    /// <exception cref="SettingsException">At least one address is missing or is not one.</exception>
-    public static IReadOnlyList<ClusterConfig> Clusters(IConfiguration configuration, TimeSpan requestTimeout)
+    /// <returns>Nothing of use when an address is missing or is not one; then <paramref name="mistakes"/> names it.</returns>
+    public static IReadOnlyList<ClusterConfig> Clusters(IConfiguration configuration, TimeSpan requestTimeout, List<string> mistakes)
     {
-        var mistakes = new List<string>();
         var townhall = Address(configuration, Townhall, mistakes);
         var scaler = Address(configuration, Scaler, mistakes);
         var notifier = Address(configuration, Notifier, mistakes);
-        return mistakes.Count > 0
-            ? throw new SettingsException(mistakes)
-            :
-            [
-                Cluster(Townhall, townhall, requestTimeout + Patience),
-                Cluster(TownhallStreams, townhall, OutputPatience),
-                Cluster(Scaler, scaler, requestTimeout + Patience),
-                Cluster(Notifier, notifier, EventPatience),
-            ];
+        return
+        [
+            Cluster(Townhall, townhall, requestTimeout + Patience),
+            Cluster(TownhallStreams, townhall, OutputPatience),
+            Cluster(Scaler, scaler, requestTimeout + Patience),
+            Cluster(Notifier, notifier, EventPatience),
+        ];
     }
 
     private static string Address(IConfiguration configuration, string service, List<string> mistakes)

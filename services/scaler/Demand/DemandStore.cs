@@ -3,13 +3,6 @@ using Townhall.ServiceDefaults.Settings;
 
 namespace Townhall.Scaler.Demand;
 
-/// <summary>Whether a reading counts agents by state, which costs a look at each of them.</summary>
-internal enum AgentCounting
-{
-    Skip,
-    Count,
-}
-
 /// <summary>Reads the demand in one statement, so that its numbers belong together.</summary>
 internal sealed class DemandStore(NpgsqlDataSource database, TownSettings town) : IDemandStore
 {
@@ -19,7 +12,7 @@ internal sealed class DemandStore(NpgsqlDataSource database, TownSettings town) 
     private static readonly TimeSpan Silence = TimeSpan.FromSeconds(120);
 
     /// <exception cref="NpgsqlException">The database failed.</exception>
-    public async Task<TownDemand> ReadAsync(AgentCounting counting, CancellationToken cancellationToken)
+    public async Task<TownDemand> ReadAsync(CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand("""
             WITH live AS MATERIALIZED (
@@ -32,8 +25,6 @@ internal sealed class DemandStore(NpgsqlDataSource database, TownSettings town) 
                 SELECT agent_id, startable FROM ready_agents($1, NULL, $3)
             ), backlog AS MATERIALIZED (
                 SELECT startable, oldest FROM claimable_backlog($1, $3) WHERE coalesce((SELECT c.pending FROM task_count_now c WHERE c.town = $1), 0) > 0
-            ), seen AS (
-                SELECT state, agents FROM agents_by_state($1, $4) WHERE $5
             )
             SELECT now(), coalesce(c.pending, 0), coalesce(c.assigned, 0), coalesce(c.running, 0),
                    (SELECT coalesce(sum(startable), 0)::bigint FROM ready),
@@ -46,8 +37,6 @@ internal sealed class DemandStore(NpgsqlDataSource database, TownSettings town) 
                    (SELECT count(*)::int FROM live WHERE state = 'draining'),
                    (SELECT count(*)::int FROM live JOIN task t ON t.lease_worker = live.id AND t.state = 'running'
                     WHERE live.state = 'draining'),
-                   (SELECT coalesce(sum(agents), 0)::bigint FROM seen WHERE state IN ('starting', 'idle', 'working', 'paused', 'draining')),
-                   (SELECT coalesce(sum(agents), 0)::bigint FROM seen WHERE state = 'cold'),
                    (SELECT coalesce(sum(startable), 0)::bigint FROM backlog)
             FROM (SELECT $1 AS town) this
             LEFT JOIN task_count_now c ON c.town = this.town
@@ -55,14 +44,26 @@ internal sealed class DemandStore(NpgsqlDataSource database, TownSettings town) 
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = Silence });
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = AgentsMost });
-        command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = town.IdleTimeout });
-        command.Parameters.Add(new NpgsqlParameter<bool> { TypedValue = counting == AgentCounting.Count });
         await using var row = await command.ExecuteReaderAsync(cancellationToken);
         await row.ReadAsync(cancellationToken);
         return new TownDemand(
             row.GetDateTime(0), row.GetInt64(1), row.GetInt64(2), row.GetInt64(3), row.GetInt64(4),
-            row.IsDBNull(5) ? null : Math.Max(0, row.GetDouble(5)), row.GetInt32(6), row.GetInt32(7), row.GetInt32(8),
-            counting == AgentCounting.Count ? new AgentCounts(row.GetInt64(9), row.GetInt64(10)) : null)
-        { Claimable = row.GetInt64(11) };
+            row.IsDBNull(5) ? null : Math.Max(0, row.GetDouble(5)), row.GetInt32(6), row.GetInt32(7), row.GetInt32(8))
+        { Claimable = row.GetInt64(9) };
+    }
+
+    /// <exception cref="NpgsqlException">The database failed.</exception>
+    public async Task<AgentCounts> CountAgentsAsync(CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("""
+            SELECT coalesce(sum(agents) FILTER (WHERE state IN ('starting', 'idle', 'working', 'paused', 'draining')), 0)::bigint,
+                   coalesce(sum(agents) FILTER (WHERE state = 'cold'), 0)::bigint, coalesce(sum(agents), 0)::bigint
+            FROM agents_by_state($1, $2)
+            """);
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
+        command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = town.IdleTimeout });
+        await using var row = await command.ExecuteReaderAsync(cancellationToken);
+        await row.ReadAsync(cancellationToken);
+        return new AgentCounts(row.GetInt64(0), row.GetInt64(1)) { All = row.GetInt64(2) };
     }
 }

@@ -5,5 +5,9 @@ internal interface IDemandStore
 {
     /// <summary>The demand of one instant.</summary>
     /// <exception cref="Npgsql.NpgsqlException">The database failed: nothing is known, which is not zero.</exception>
-    Task<TownDemand> ReadAsync(AgentCounting counting, CancellationToken cancellationToken);
+    Task<TownDemand> ReadAsync(CancellationToken cancellationToken);
+
+    /// <summary>Agents by what they are, which costs a look at each of them.</summary>
+    /// <exception cref="Npgsql.NpgsqlException">The database failed.</exception>
+    Task<AgentCounts> CountAgentsAsync(CancellationToken cancellationToken);
 }

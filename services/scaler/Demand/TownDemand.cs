@@ -10,10 +10,9 @@ namespace Townhall.Scaler.Demand;
 /// <param name="Workers">Registered workers that take work.</param>
 /// <param name="DrainingWorkers">Registered workers that only finish what they have.</param>
 /// <param name="DrainingTasks">Tasks that those still hold.</param>
-/// <param name="Agents">Null when they were not counted.</param>
 internal sealed record TownDemand(
     DateTime At, long Backlog, long Assigned, long Running, long Startable, double? OldestWaitingSecs,
-    int Workers, int DrainingWorkers, int DrainingTasks, AgentCounts? Agents)
+    int Workers, int DrainingWorkers, int DrainingTasks)
 {
     /// <summary>Tasks of the backlog that idle agents of their role would start this instant: the dispatcher is about to give them.</summary>
     public long Claimable { get; init; }
@@ -21,4 +20,8 @@ internal sealed record TownDemand(
 
 /// <param name="Active">Starting, idle, working, paused or draining.</param>
 /// <param name="Cold">Idle for longer than the idle timeout, with nothing to do.</param>
-internal sealed record AgentCounts(long Active, long Cold);
+internal sealed record AgentCounts(long Active, long Cold)
+{
+    /// <summary>How many were looked at: these and those that were stopped.</summary>
+    public long All { get; init; }
+}

@@ -8,9 +8,9 @@ namespace Townhall.Scaler.Signal;
 
 internal static class ScalingEndpoints
 {
-    public static void AddScalingSignal(this IHostApplicationBuilder builder)
+    public static void AddScalingSignal(this IHostApplicationBuilder builder, SignalSettings settings)
     {
-        builder.Services.AddSingleton(SignalSettings.From(builder.Configuration));
+        builder.Services.AddSingleton(settings);
         builder.Services.AddSingleton<ScalingSignal>();
     }
 

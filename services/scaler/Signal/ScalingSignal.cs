@@ -8,6 +8,10 @@ namespace Townhall.Scaler.Signal;
 internal sealed record ScalingReading(TownDemand Demand, AgentCounts Agents, ScalingDecision Decision, int RecommendedWorkers, long AskedAt);
 
 /// <summary>The signal that all callers share: read at most once a second, and never older than 5 s when it is given.</summary>
+/// <remarks>
+/// What it costs has a bound, whatever the town's size: tasks are read for at most a tenth of the time, and at most about a thousand
+/// agents are looked at in a second.
+/// </remarks>
 internal sealed partial class ScalingSignal(
     IDemandStore store, WorkBell bell, TownSettings town, SignalSettings settings, TimeProvider clock, ILogger<ScalingSignal> logger)
 {
@@ -17,10 +21,20 @@ internal sealed partial class ScalingSignal(
     private static readonly TimeSpan FreshAfterRing = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan OldMost = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan ReadDeadline = TimeSpan.FromSeconds(2);
+
+    /// <summary>From the beginning of a reading to the next one, in times of how long it took; <see cref="PeriodMost"/> at most.</summary>
+    private const int PeriodTimes = 10;
+    private static readonly TimeSpan PeriodMost = TimeSpan.FromSeconds(4);
+
+    /// <summary>How long a count of agents is good for, for each of them; <see cref="CountFreshMost"/> at most.</summary>
+    private static readonly TimeSpan CountFreshEach = TimeSpan.FromMilliseconds(1);
+    private static readonly TimeSpan CountFreshMost = TimeSpan.FromSeconds(10);
     private readonly QuietWindow _quiet = new(settings.QuietWindow, clock);
     private readonly Lock _gate = new();
     private Task _refresh = Task.CompletedTask;
     private ScalingReading? _last;
+    private (AgentCounts Counts, long At)? _agents;
+    private TimeSpan _period;
     private long _triedAt;
     private long _ringsSeen = -1;
     private bool _failing;
@@ -51,7 +65,7 @@ internal sealed partial class ScalingSignal(
         lock (_gate)
         {
             var since = _triedAt == 0 ? TimeSpan.MaxValue : clock.GetElapsedTime(_triedAt);
-            if (_refresh.IsCompleted && (since >= Fresh || (since >= FreshAfterRing && bell.Rings != _ringsSeen)))
+            if (_refresh.IsCompleted && since >= _period && (since >= Fresh || (since >= FreshAfterRing && bell.Rings != _ringsSeen)))
             {
                 _triedAt = clock.GetTimestamp();
                 _ringsSeen = bell.Rings;
@@ -70,9 +84,12 @@ internal sealed partial class ScalingSignal(
         using var deadline = new CancellationTokenSource(ReadDeadline, clock);
         try
         {
-            var demand = await store.ReadAsync(AgentCounting.Count, deadline.Token);
-            var decision = ScalingDecision.From(demand, demand.Agents!, Limits);
-            _last = new ScalingReading(demand, demand.Agents!, decision, _quiet.Observe(decision.WantedWorkers), askedAt);
+            var demand = await store.ReadAsync(deadline.Token);
+            var period = clock.GetElapsedTime(askedAt) * PeriodTimes;
+            _period = period < PeriodMost ? period : PeriodMost;
+            var agents = await CountedAsync(deadline.Token);
+            var decision = ScalingDecision.From(demand, agents, Limits);
+            _last = new ScalingReading(demand, agents, decision, _quiet.Observe(decision.WantedWorkers), askedAt);
             if (_failing)
             {
                 _failing = false;
@@ -88,6 +105,20 @@ internal sealed partial class ScalingSignal(
                 LogAway(away.GetType().Name);
             }
         }
+    }
+
+    /// <summary>No count of workers depends on these, so the last count serves for a while: the longer, the more agents there are.</summary>
+    private async Task<AgentCounts> CountedAsync(CancellationToken cancellationToken)
+    {
+        if (_agents is { } known && clock.GetElapsedTime(known.At) is var age && age < CountFreshMost && age < known.Counts.All * CountFreshEach)
+        {
+            return known.Counts;
+        }
+
+        // Only one refresh is under way at a time, so nobody else sets this.
+        var counts = await store.CountAgentsAsync(cancellationToken);
+        _agents = (counts, clock.GetTimestamp());
+        return counts;
     }
 
     [LoggerMessage(LogLevel.Warning, "The database does not answer ({Reason}); the signal says 503 until it does")]

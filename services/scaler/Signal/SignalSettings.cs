@@ -1,5 +1,4 @@
 using System.Globalization;
-using Townhall.ServiceDefaults.Settings;
 
 namespace Townhall.Scaler.Signal;
 
@@ -8,16 +7,16 @@ internal sealed record SignalSettings(TimeSpan QuietWindow)
 {
     private const string Name = "TOWN_SCALE_DOWN_QUIET_SECS";
 
-    /// <exception cref="SettingsException">The value is not a number of seconds.</exception>
-    public static SignalSettings From(IConfiguration configuration)
+    /// <summary>Reads and checks it; what is wrong is added to <paramref name="mistakes"/>.</summary>
+    public static SignalSettings From(IConfiguration configuration, List<string> mistakes)
     {
-        if (configuration[Name] is not { Length: > 0 } text)
+        var text = configuration[Name] is { Length: > 0 } told ? told : "60";
+        if (double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds) && seconds is >= 0 and <= 3600)
         {
-            return new(TimeSpan.FromSeconds(60));
+            return new(TimeSpan.FromSeconds(seconds));
         }
 
-        return double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds) && seconds is >= 0 and <= 3600
-            ? new(TimeSpan.FromSeconds(seconds))
-            : throw new SettingsException([$"{Name} must be 0 to 3600 seconds, not '{text}'."]);
+        mistakes.Add($"{Name} must be 0 to 3600 seconds, not '{text}'.");
+        return new(TimeSpan.Zero);
     }
 }

@@ -50,7 +50,7 @@ internal sealed partial class ScaleLoop(
         try
         {
             await actuator.CatchUpAsync(either.Token);
-            var demand = await store.ReadAsync(AgentCounting.Skip, either.Token);
+            var demand = await store.ReadAsync(either.Token);
             var starting = actuator.Adjust(ScalingDecision.ToRun(demand, new ScalingLimits(town.MaxAgents, town.MaxWorkers, town.WorkerSlots)), demand);
             if (_failing)
             {

@@ -23,10 +23,26 @@ internal sealed record WorkerCommand(
         "TOWN_WORKER_COMMAND", "TOWN_WORKER_KEY_FILE", "TOWN_WORKER_KEY_FD", "TOWN_WORKER_INCARNATION", "OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES",
     ];
 
-    /// <exception cref="SettingsException">Something that a worker cannot do without is missing.</exception>
-    public static WorkerCommand From(IConfiguration configuration, TownSettings town)
+    /// <summary>Reads what the actuator that <c>TOWN_ACTUATOR</c> names needs; what is wrong is added to <paramref name="mistakes"/>.</summary>
+    /// <returns>Null when this service starts no workers, or something is wrong.</returns>
+    public static WorkerCommand? From(IConfiguration configuration, TownSettings town, List<string> mistakes)
     {
-        var mistakes = new List<string>();
+        var command = configuration["TOWN_WORKER_COMMAND"];
+        switch (configuration["TOWN_ACTUATOR"] is { Length: > 0 } named ? named : string.IsNullOrEmpty(command) ? "none" : "process")
+        {
+            case "none":
+                return null;
+            case "process":
+                return OfProcesses(configuration, town, mistakes);
+            case var other:
+                mistakes.Add($"TOWN_ACTUATOR must be none or process, not '{other}'.");
+                return null;
+        }
+    }
+
+    private static WorkerCommand? OfProcesses(IConfiguration configuration, TownSettings town, List<string> mistakes)
+    {
+        var before = mistakes.Count;
         var program = configuration["TOWN_WORKER_COMMAND"] is { Length: > 0 } path ? Path.GetFullPath(path) : null;
         if (program is null || !File.Exists(program))
         {
@@ -45,9 +61,9 @@ internal sealed record WorkerCommand(
             mistakes.Add("services__dispatcher__http__0 must be the address of the dispatcher, as http://127.0.0.1:5002.");
         }
 
-        if (mistakes.Count > 0)
+        if (mistakes.Count > before)
         {
-            throw new SettingsException(mistakes);
+            return null;
         }
 
         var data = Path.GetFullPath(configuration["TOWN_DATA"] is { Length: > 0 } told ? told : ".town");

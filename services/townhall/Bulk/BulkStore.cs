@@ -2,6 +2,7 @@ using System.Text.Json;
 using Npgsql;
 using NpgsqlTypes;
 using Townhall.Contracts.Ids;
+using Townhall.Contracts.Traces;
 using Townhall.ServiceDefaults.Settings;
 
 namespace Townhall.Api.Bulk;
@@ -53,7 +54,7 @@ internal sealed class BulkStore(NpgsqlDataSource database, TownSettings town)
     {
         await using var command = database.CreateCommand("""
             WITH started AS (
-                UPDATE bulk_selection SET state = 'running', started_at = now()
+                UPDATE bulk_selection SET state = 'running', started_at = now(), traceparent = $4
                 WHERE token_sha256 = $1 AND town = $2 AND created_by = $3 AND state = 'frozen' AND expires_at > now()
                 RETURNING id, action, total, target_agent
             ), logged AS (
@@ -66,6 +67,8 @@ internal sealed class BulkStore(NpgsqlDataSource database, TownSettings town)
         command.Parameters.Add(new NpgsqlParameter<byte[]> { TypedValue = tokenHash });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = actor });
+        // The tasks that a retry makes go on in the trace of this call, however much later they are made.
+        command.Parameters.Add(new NpgsqlParameter<string?> { TypedValue = TaskTraces.Call });
         return await command.ExecuteScalarAsync(cancellationToken) as Guid?;
     }
 

@@ -1,6 +1,7 @@
 using Npgsql;
 using Townhall.Contracts.Ids;
 using Townhall.Contracts.Tasks;
+using Townhall.Contracts.Traces;
 using Townhall.ServiceDefaults.Settings;
 
 namespace Townhall.Api.Messages;
@@ -18,6 +19,15 @@ internal sealed class MessageStore(NpgsqlDataSource database, TownSettings town)
 {
     private const int CountedMost = 10_000;
 
+    private const string Send = "SELECT send_message($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) AS verdict";
+
+    // Under the task that the message makes, or else under the message itself: one id space, both by time.
+    private const string SendTraced = $"""
+        WITH sent AS MATERIALIZED ({Send}), kept AS (
+            INSERT INTO task_trace (task_id, town, traceparent) SELECT coalesce($12, $2), $1, $15 FROM sent WHERE verdict = 'sent')
+        SELECT verdict FROM sent
+        """;
+
     /// <summary>Puts a message into an inbox; one that is a task makes it in the same transaction.</summary>
     /// <returns>A verdict of SQL function <c>send_message</c>: <c>sent</c>, or why nothing was made.</returns>
     public async Task<string> SendAsync(Letter letter, string actor, CancellationToken cancellationToken)
@@ -31,7 +41,8 @@ internal sealed class MessageStore(NpgsqlDataSource database, TownSettings town)
     {
         var message = letter.Message;
         Acknowledgement? ack = message.KindWord == "ack" ? Acknowledgement.Of(message.Message!) : null;
-        await using var command = new NpgsqlCommand("SELECT send_message($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)", connection);
+        var trace = TaskTraces.Call;
+        await using var command = new NpgsqlCommand(trace is null ? Send : SendTraced, connection);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = letter.Id });
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = letter.To.Value });
@@ -46,6 +57,11 @@ internal sealed class MessageStore(NpgsqlDataSource database, TownSettings town)
         command.Parameters.Add(new NpgsqlParameter<Guid?> { TypedValue = letter.Task?.Value });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = actor });
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = TaskLimits.InboxMessages });
+        if (trace is not null)
+        {
+            command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = trace });
+        }
+
         return (string)(await command.ExecuteScalarAsync(cancellationToken))!;
     }
 

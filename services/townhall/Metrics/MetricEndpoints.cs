@@ -9,6 +9,10 @@ internal static class MetricEndpoints
     {
         builder.Services.AddSingleton<MetricStore>().AddSingleton<MetricSnapshot>().AddSingleton<RequestCounts>();
         builder.Services.AddHostedService(static services => services.GetRequiredService<MetricSnapshot>());
+        if (builder.SendsTelemetry())
+        {
+            builder.Services.AddHostedService<MetricExport>();
+        }
     }
 
     public static void MapMetricPage(this IEndpointRouteBuilder routes) =>

@@ -1,5 +1,6 @@
 using Npgsql;
 using StackExchange.Redis;
+using Townhall.ServiceDefaults.Health;
 using Townhall.ServiceDefaults.Redis;
 using Townhall.ServiceDefaults.Settings;
 
@@ -18,30 +19,12 @@ internal sealed partial class MetricSnapshot(MetricStore store, RedisDoor redis,
     private static readonly TimeSpan Fresh = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan AgentsFresh = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan ReadDeadline = TimeSpan.FromSeconds(2);
-    private readonly Lock _gate = new();
-    private Task<MetricReading?>? _reading;
+    private readonly SharedReading<MetricReading?> _shared = new(Fresh, clock);
     private (AgentFacts Facts, long At)? _agents;
-    private long _begunAt;
     private bool _failing;
 
     /// <returns>A reading at most a second old when it was asked for; null when the database does not say.</returns>
-    public async Task<MetricReading?> ReadAsync(CancellationToken cancellationToken)
-    {
-        Task<MetricReading?> reading;
-        lock (_gate)
-        {
-            if (_reading is null || (_reading.IsCompleted && clock.GetElapsedTime(_begunAt) >= Fresh))
-            {
-                // Nobody's request owns it: who began it may go while others wait for it.
-                _begunAt = clock.GetTimestamp();
-                _reading = ReadAnewAsync(CancellationToken.None);
-            }
-
-            reading = _reading;
-        }
-
-        return await reading.WaitAsync(cancellationToken);
-    }
+    public Task<MetricReading?> ReadAsync(CancellationToken cancellationToken) => _shared.ReadAsync(ReadAnewAsync, cancellationToken);
 
     /// <summary>Folds what the ledger gained, once a second; a long way is gone in bounded turns.</summary>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -75,10 +58,9 @@ internal sealed partial class MetricSnapshot(MetricStore store, RedisDoor redis,
         }
     }
 
-    private async Task<MetricReading?> ReadAnewAsync(CancellationToken cancellationToken)
+    private async Task<MetricReading?> ReadAnewAsync()
     {
-        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        deadline.CancelAfter(ReadDeadline);
+        using var deadline = new CancellationTokenSource(ReadDeadline);
         try
         {
             var ping = redis.PingAsync();

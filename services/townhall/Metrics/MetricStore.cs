@@ -12,7 +12,15 @@ internal readonly record struct MetricTotal(string Name, string Label, double Va
 internal sealed record MetricFacts(
     IReadOnlyDictionary<string, long> Tasks, IReadOnlyDictionary<string, long> Workers, long Slots,
     long LedgerHead, long LedgerFolded, long LedgerPending, double LedgerPendingAge, double OldestSnapshot,
-    IReadOnlyList<MetricTotal> Totals);
+    IReadOnlyList<MetricTotal> Totals)
+{
+    /// <summary>A total without a label; 0 when nothing was counted yet.</summary>
+    public double Total(string name) => Totals.FirstOrDefault(one => one.Name == name).Value;
+
+    /// <summary>The totals of one name by their label.</summary>
+    public IEnumerable<KeyValuePair<string, double>> By(string name) =>
+        Totals.Where(one => one.Name == name).Select(static one => KeyValuePair.Create(one.Label, one.Value));
+}
 
 /// <summary>What costs a look at every agent, and is therefore asked more seldom.</summary>
 /// <param name="ByState">Agents by state; one without agents is 0.</param>

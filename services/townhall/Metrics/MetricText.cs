@@ -9,9 +9,6 @@ internal static class MetricText
 {
     public const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
 
-    private static readonly string[] Live = ["pending", "assigned", "running", "waiting"];
-    private static readonly string[] Ends = ["completed", "failed", "cancelled", "dead"];
-
     /// <summary>What can be said when nothing is known: an outage is not zero.</summary>
     public static string Unknown()
     {
@@ -24,59 +21,43 @@ internal static class MetricText
     public static string Of(MetricReading reading, RequestCounts requests, TimeSpan age)
     {
         var text = new StringBuilder(8192);
-        var facts = reading.Facts;
-        var tasks = facts.Tasks;
-        Say(text, Up, 1);
-        Say(text, Ready, reading.RedisLatency is null ? 0 : 1);
-        Say(text, MetricFamilies.Agents, "state", reading.Agents.ByState);
-        Say(text, Pending, tasks["pending"] + tasks["assigned"]);
-        Say(text, Completed, tasks["completed"]);
-        // Missions are not there yet, so none is active.
-        Say(text, Missions, 0);
-        if (reading.RedisLatency is { } latency)
+        var known = MetricValues.Of(reading, age).ToDictionary(static one => one.Family);
+        foreach (var family in All)
         {
-            Say(text, RedisLatency, Math.Round(latency.TotalSeconds, 6));
-        }
-
-        Say(text, MetricFamilies.Backlog, tasks["pending"]);
-        Say(text, AssignedPending, tasks["assigned"]);
-        Say(text, Urgent, reading.Agents.Urgent);
-        Say(text, MetricFamilies.Tasks, "state", Live.Select(state => KeyValuePair.Create(state, tasks[state])));
-        // Every accepted task is somewhere, and nothing leaves the ends: the sum never falls.
-        Say(text, Accepted, tasks.Values.Sum());
-        Say(text, Ended, "state", Ends.Select(state => KeyValuePair.Create(state, tasks[state])));
-        Say(text, Started, Total(facts, "started"));
-        Say(text, Attempts, "outcome", Totals(facts, "attempts"));
-        Histogram(text, Wait, facts, "wait", WaitBounds);
-        Histogram(text, Run, facts, "run", RunBounds);
-        Say(text, Entries, "action", Totals(facts, "entries"));
-        Say(text, LedgerHead, facts.LedgerHead);
-        Say(text, LedgerFolded, facts.LedgerFolded);
-        Say(text, LedgerPending, facts.LedgerPending);
-        Say(text, LedgerPendingAge, facts.LedgerPendingAge);
-        Say(text, OldestWaiting, reading.Agents.OldestWaiting);
-        Say(text, OldestSnapshot, facts.OldestSnapshot);
-        Say(text, Workers, "state", facts.Workers);
-        Say(text, Slots, facts.Slots);
-        if (reading.StreamDepth is { } depth)
-        {
-            Say(text, StreamDepth, depth);
-        }
-
-        Say(text, SnapshotAge, age.TotalSeconds);
-        Head(text, Requests);
-        foreach (var ((route, method, status), count) in requests.All)
-        {
-            text.Append(CultureInfo.InvariantCulture, $"{Requests.Name}{{route=\"{Escaped(route)}\",method=\"{method}\",status=\"{status}\"}} {count}\n");
+            if (family == Wait)
+            {
+                Histogram(text, Wait, reading.Facts, "wait", WaitBounds);
+            }
+            else if (family == Run)
+            {
+                Histogram(text, Run, reading.Facts, "run", RunBounds);
+            }
+            else if (family == Requests)
+            {
+                Answers(text, requests);
+            }
+            else if (known.TryGetValue(family, out var values))
+            {
+                Say(text, values);
+            }
         }
 
         return text.ToString();
     }
 
+    private static void Answers(StringBuilder text, RequestCounts requests)
+    {
+        Head(text, Requests);
+        foreach (var ((route, method, status), count) in requests.All)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"{Requests.Name}{{route=\"{Escaped(route)}\",method=\"{method}\",status=\"{status}\"}} {count}\n");
+        }
+    }
+
     private static void Histogram(StringBuilder text, MetricFamily family, MetricFacts facts, string name, double[] bounds)
     {
         Head(text, family);
-        var buckets = Totals(facts, name).ToDictionary(static one => int.Parse(one.Key, CultureInfo.InvariantCulture), static one => one.Value);
+        var buckets = facts.By(name).ToDictionary(static one => int.Parse(one.Key, CultureInfo.InvariantCulture), static one => one.Value);
         var sum = 0.0;
         for (var i = 0; i < bounds.Length; i++)
         {
@@ -86,26 +67,18 @@ internal static class MetricText
 
         sum += buckets.GetValueOrDefault(bounds.Length);
         text.Append(CultureInfo.InvariantCulture, $"{family.Name}_bucket{{le=\"+Inf\"}} {sum}\n");
-        text.Append(CultureInfo.InvariantCulture, $"{family.Name}_sum {Total(facts, name + "_sum")}\n{family.Name}_count {sum}\n");
+        text.Append(CultureInfo.InvariantCulture, $"{family.Name}_sum {facts.Total(name + "_sum")}\n{family.Name}_count {sum}\n");
     }
 
-    private static double Total(MetricFacts facts, string name) => facts.Totals.FirstOrDefault(one => one.Name == name).Value;
+    private static void Say(StringBuilder text, MetricFamily family, double value) => Say(text, MetricValues.One(family, value));
 
-    private static IEnumerable<KeyValuePair<string, double>> Totals(MetricFacts facts, string name) =>
-        facts.Totals.Where(one => one.Name == name).Select(static one => KeyValuePair.Create(one.Label, one.Value));
-
-    private static void Say(StringBuilder text, MetricFamily family, double value)
+    private static void Say(StringBuilder text, MetricValues values)
     {
-        Head(text, family);
-        text.Append(CultureInfo.InvariantCulture, $"{family.Name} {value}\n");
-    }
-
-    private static void Say<T>(StringBuilder text, MetricFamily family, string label, IEnumerable<KeyValuePair<string, T>> values)
-    {
-        Head(text, family);
-        foreach (var (of, value) in values)
+        Head(text, values.Family);
+        foreach (var (of, value) in values.Values)
         {
-            text.Append(CultureInfo.InvariantCulture, $"{family.Name}{{{label}=\"{Escaped(of)}\"}} {value}\n");
+            var label = values.Label is null ? "" : $"{{{values.Label}=\"{Escaped(of)}\"}}";
+            text.Append(CultureInfo.InvariantCulture, $"{values.Family.Name}{label} {value}\n");
         }
     }
 

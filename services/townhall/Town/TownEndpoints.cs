@@ -4,8 +4,6 @@ using StackExchange.Redis;
 using Townhall.Api.Agents;
 using Townhall.Api.Caching;
 using Townhall.ServiceDefaults.Authentication;
-using Townhall.ServiceDefaults.Health;
-using Townhall.ServiceDefaults.Redis;
 using Townhall.ServiceDefaults.Settings;
 using Townhall.Settings;
 
@@ -19,7 +17,7 @@ internal static partial class TownEndpoints
         typeof(TownEndpoints).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0.0.0";
 
     public static void AddTown(this IHostApplicationBuilder builder) =>
-        builder.Services.AddSingleton<TownStore>().AddSingleton<Uptime>();
+        builder.Services.AddSingleton<TownStore>().AddSingleton<Readiness>().AddSingleton<Uptime>();
 
     public static void MapTown(this WebApplication app)
     {
@@ -43,37 +41,20 @@ internal static partial class TownEndpoints
         "ok", s_version, uptime.Seconds, "production", "command", CognitionLive: false, "postgres",
         host.ApplicationStopping.IsCancellationRequested));
 
-    internal static async Task<IResult> GetReady(
-        RedisDoor redis, DatabaseReadiness database, Footing footing, TownStore store, TownSettings town, CancellationToken cancellationToken)
+    /// <summary>For strangers: which part does not stand, in fixed words. Why is in the log and in <c>/v1/status</c>.</summary>
+    internal static async Task<IResult> GetReady(Readiness readiness, TownSettings town, CancellationToken cancellationToken)
     {
-        var latency = await redis.PingAsync();
-        var stored = await database.IsReadyAsync(cancellationToken);
-        var away = (Redis: latency is null, Database: !stored) switch
-        {
-            (false, false) => footing.Evicting is { } policy ? Footing.Words(policy) : null,
-            (true, false) => "Redis does not answer; work goes on through Postgres, more slowly.",
-            (false, true) => "The database does not answer.",
-            (true, true) => "Neither the database nor Redis answers.",
-        };
-        // Worse than anything that is merely away: the town does no work before somebody decides.
-        if (stored && await store.LedgerAlarmAsync(cancellationToken) is { } alarm)
-        {
-            away = $"The ledger is not the one that was kept: {alarm}";
-        }
-
-        var view = new ReadyView(
-            away is null ? "ready" : "not_ready", latency is null ? "disconnected" : "connected",
-            latency is { } took ? Math.Round(took.TotalMilliseconds, 3) : null, stored ? "connected" : "disconnected",
-            // No mission outside its end: what the contract calls idle.
-            away is null ? "idle" : "unknown", town.Name, away);
-        return away is null ? TypedResults.Ok(view) : TypedResults.Json(view, TownhallJson.Default.ReadyView, statusCode: 503);
+        var standing = await readiness.ReadAsync(cancellationToken);
+        var view = ReadyView.Of(standing, town.Name);
+        return standing.Words is null ? TypedResults.Ok(view) : TypedResults.Json(view, TownhallJson.Default.ReadyView, statusCode: 503);
     }
 
     internal static Ok<TownView> GetTown(TownSettings town, IConfiguration configuration) =>
         TypedResults.Ok(new TownView(town.Name, town.Root, RedisAddress(configuration)));
 
     internal static async Task<Ok<StatusView>> GetStatus(
-        TownSettings town, IConfiguration configuration, TownStore store, AgentStore agents, CancellationToken cancellationToken, bool deep = false)
+        TownSettings town, IConfiguration configuration, TownStore store, AgentStore agents, Readiness readiness, CancellationToken cancellationToken,
+        bool deep = false)
     {
         var (tasks, workers) = await store.CountsAsync(cancellationToken);
         var page = await agents.ListAsync(Guid.Empty, AgentsShown + 1, cancellationToken);
@@ -81,7 +62,8 @@ internal static partial class TownEndpoints
         return TypedResults.Ok(new StatusView(
             town.Name, town.Root, RedisAddress(configuration), await agents.CountAsync(cancellationToken), shown, tasks, workers,
             page.Count > AgentsShown ? Cursors.Write(AgentEndpoints.List, shown[^1].Id) : null,
-            deep ? await store.DeepAsync(cancellationToken) : null, await store.OldestSnapshotAsync(cancellationToken)));
+            deep ? await store.DeepAsync(cancellationToken) : null, await store.OldestSnapshotAsync(cancellationToken),
+            (await readiness.ReadAsync(cancellationToken)).Troubles));
     }
 
     [LoggerMessage(LogLevel.Warning, "{Warning}")]

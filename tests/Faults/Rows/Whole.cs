@@ -118,11 +118,16 @@ internal static class Whole
         run.Require((await HeadAsync(town, deadline)).Seq == back, "entries were sealed over the lost ones");
         run.Require(await town.TryScalarAsync<long>("SELECT count(*) FROM task WHERE state = 'running'", deadline) == 0, "work was given out");
         using var client = new HttpClient { Timeout = TimeSpan.FromSeconds(5) };
-        foreach (var (port, path) in ((int, string)[])[(town.Dispatchers[0].Port, "/internal/ready"), (town.Townhall.Port, "/ready")])
+        // Strangers hear that it does not work and which part it is; who may look inside hears why.
+        foreach (var (port, path, status, said) in ((int, string, int, string)[])
+        [
+            (town.Dispatchers[0].Port, "/internal/ready", 503, $"at entry {kept.Seq} "), (town.Townhall.Port, "/v1/status", 200, $"at entry {kept.Seq} "),
+            (town.Townhall.Port, "/ready", 503, "ledger"),
+        ])
         {
             using var answer = await client.GetAsync(new Uri($"http://127.0.0.1:{port}{path}"), deadline);
             var text = await answer.Content.ReadAsStringAsync(deadline);
-            run.Require((int)answer.StatusCode == 503 && text.Contains($"at entry {kept.Seq} ", StringComparison.Ordinal), $"{path} answers {(int)answer.StatusCode} {text}");
+            run.Require((int)answer.StatusCode == status && text.Contains(said, StringComparison.Ordinal), $"{path} answers {(int)answer.StatusCode} {text}");
         }
 
         run.See($"the town itself refused: the kept checkpoint stands at {kept.Seq}, the ledger at {back}");

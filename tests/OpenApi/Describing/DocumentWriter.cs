@@ -138,7 +138,7 @@ internal sealed class DocumentWriter
             };
         }
 
-        written["responses"] = Responses(served, accepts is not null, parameters.Count > 0, scopes.Length > 0);
+        written["responses"] = Responses(served, accepts is not null, parameters.Count > 0, scopes.Length > 0 || endpoint.Metadata.GetMetadata<PublicProbeAttribute>() is not null);
         return written;
     }
 

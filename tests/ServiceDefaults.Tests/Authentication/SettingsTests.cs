@@ -64,7 +64,30 @@ public sealed class SettingsTests
         var refused = Assert.Throws<SettingsException>(() => Read(new() { [setting] = address }));
         Assert.Contains("TOWN_AUTH_MODE", Assert.Single(refused.Mistakes), StringComparison.Ordinal);
 
-        Assert.True(Read(new() { [setting] = address, ["TOWN_AUTH_MODE"] = "api_key" }).ListensToOthers);
+        Assert.Single(Read(new() { [setting] = address, ["TOWN_AUTH_MODE"] = "api_key" }).OpenListeners);
+    }
+
+    [Theory]
+    [InlineData("api_key", "urls", "http://0.0.0.0:8080", false, 2)]
+    [InlineData("api_key", "http_ports", "8080;8081", false, 3)]
+    [InlineData("api_key", "urls", "http://0.0.0.0:8080", true, 1)]
+    [InlineData("api_key", "urls", "https://0.0.0.0:8443", false, 1)]
+    [InlineData("api_key", "urls", "http://127.0.0.1:8080", false, 0)]
+    [InlineData("oidc", "urls", "http://0.0.0.0:8080;http://127.0.0.1:8081", false, 1)]
+    [InlineData("oidc", "urls", "http://0.0.0.0:8080", true, 0)]
+    public void With_authentication_an_open_listener_is_warned_about_and_twice_where_credentials_cross_it_in_clear(
+        string mode, string setting, string address, bool tls, int warnings)
+    {
+        var read = Read(new()
+        {
+            [setting] = address,
+            ["TOWN_AUTH_MODE"] = mode,
+            ["TOWN_AUTH_ISSUER"] = "https://issuer.example",
+            ["TOWN_AUTH_AUDIENCE"] = "town",
+        });
+
+        Assert.Equal(warnings, Listeners.Warnings(read, tls).Count());
+        Assert.All(Listeners.Warnings(read, tls), static said => Assert.Contains("TOWN_", said, StringComparison.Ordinal));
     }
 
     [Theory]
@@ -75,7 +98,8 @@ public sealed class SettingsTests
     public void This_machine_is_listened_to_in_every_mode(string urls)
     {
         var read = Read(new() { ["urls"] = urls });
-        Assert.Equal((AuthMode.None, false), (read.Auth.Mode, read.ListensToOthers));
+        Assert.Equal(AuthMode.None, read.Auth.Mode);
+        Assert.Empty(read.OpenListeners);
     }
 
     [Theory]

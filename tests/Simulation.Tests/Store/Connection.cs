@@ -91,15 +91,18 @@ internal sealed class Connection(Server server, SimulatedProcess client, Mutatio
     public Task<T> AskAsync<T>(string what, Func<Tables, T> question, CancellationToken cancellationToken) =>
         server.ExecuteAsync(client, what, () => question(Tables), cancellationToken);
 
-    public async Task<TownDemand> ReadAsync(AgentCounting counting, CancellationToken cancellationToken)
+    public Task<AgentCounts> CountAgentsAsync(CancellationToken cancellationToken) =>
+        server.ExecuteAsync(client, "agents", () => Tables.AgentCounts(), cancellationToken);
+
+    public async Task<TownDemand> ReadAsync(CancellationToken cancellationToken)
     {
         try
         {
-            return await server.ExecuteAsync(client, "demand", () => Tables.Demand(counting), cancellationToken);
+            return await server.ExecuteAsync(client, "demand", () => Tables.Demand(), cancellationToken);
         }
         catch (NpgsqlException) when (mutation == Mutation.UnknownIsZero)
         {
-            return new(default, 0, 0, 0, 0, null, 0, 0, 0, new(0, 0));
+            return new(default, 0, 0, 0, 0, null, 0, 0, 0);
         }
     }
 

@@ -174,7 +174,7 @@ internal sealed partial class Tables
         return true;
     }
 
-    public TownDemand Demand(AgentCounting counting)
+    public TownDemand Demand()
     {
         var live = Live.Where(worker => worker.SeenAt > world.Now - SilenceOfDemand.Ticks
             || Tasks.Values.Any(task => task.State == TaskState.Running && task.LeaseWorker == worker.Id && task.LeaseUntil > world.Now)).ToList();
@@ -182,9 +182,10 @@ internal sealed partial class Tables
         var startable = Ready(null).Sum(static ready => ready.Startable);
         return new(
             ProcessClock.Date(world.Now), _counts[(int)TaskState.Pending], _counts[(int)TaskState.Assigned], _counts[(int)TaskState.Running], startable,
-            startable > 0 ? 0 : null, live.Count - draining.Count, draining.Count, draining.Sum(worker => Held(worker.Id).Length),
-            counting == AgentCounting.Count ? new(Agents.Values.LongCount(static agent => agent.Running > 0), 0) : null);
+            startable > 0 ? 0 : null, live.Count - draining.Count, draining.Count, draining.Sum(worker => Held(worker.Id).Length));
     }
+
+    public AgentCounts AgentCounts() => new(Agents.Values.LongCount(static agent => agent.Running > 0), 0) { All = Agents.Count };
 
     private void Leave(WorkerRow worker, string state)
     {

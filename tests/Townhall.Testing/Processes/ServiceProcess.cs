@@ -12,7 +12,7 @@ public sealed class ServiceProcess : IAsyncDisposable
         Address = new Uri($"http://127.0.0.1:{port.ToString(CultureInfo.InvariantCulture)}");
         var sockets = new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false };
         // What people call is described; what tests see of it is held to that.
-        Client = new HttpClient(process.Name == "services/townhall" ? new DescribedAnswers(sockets) : sockets) { BaseAddress = Address };
+        Client = new HttpClient(process.Name is "services/townhall" or "services/scaler" or "services/notifier" ? new DescribedAnswers(sockets) : sockets) { BaseAddress = Address };
     }
 
     public KeptProcess Process { get; }
@@ -21,7 +21,7 @@ public sealed class ServiceProcess : IAsyncDisposable
 
     public Uri Address { get; }
 
-    /// <summary>A client of this service; its default time-out is 100 s, every test gives a nearer deadline. Answers of townhall are held to the API's description.</summary>
+    /// <summary>A client of this service; its default time-out is 100 s, every test gives a nearer deadline. Answers of townhall, scaler and notifier are held to the API's description.</summary>
     public HttpClient Client { get; }
 
     /// <summary>Starts <paramref name="project"/> (such as <c>services/edge</c>) and waits until it says that it is ready.</summary>

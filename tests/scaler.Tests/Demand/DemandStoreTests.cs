@@ -20,7 +20,7 @@ public sealed class DemandStoreTests(PostgresServer postgres) : IClassFixture<Po
         await Seed.TasksAsync(database, await Seed.AgentAsync(database, "later", _deadline), 5, _deadline, due: false);
         await Seed.BacklogAsync(database, 2, _deadline);
 
-        var demand = await Store(database).ReadAsync(AgentCounting.Count, _deadline);
+        var demand = await Store(database).ReadAsync(_deadline);
 
         Assert.Equal((2, 20, 0, 4), (demand.Backlog, demand.Assigned, demand.Running, demand.Startable));
         Assert.InRange(demand.OldestWaitingSecs!.Value, 0, 30);
@@ -33,12 +33,12 @@ public sealed class DemandStoreTests(PostgresServer postgres) : IClassFixture<Po
         await Seed.BacklogAsync(database, 5, _deadline);
         await Seed.AgentAsync(database, "paused", _deadline, control: "paused", concurrency: 9);
         await Seed.AgentAsync(database, "busy", _deadline, running: 1);
-        var demand = await Store(database).ReadAsync(AgentCounting.Skip, _deadline);
+        var demand = await Store(database).ReadAsync(_deadline);
         Assert.Equal((5, 0, 0), (demand.Backlog, demand.Startable, demand.Claimable));
         Assert.Null(demand.OldestWaitingSecs);
 
         await Seed.AgentAsync(database, "idle", _deadline, concurrency: 3);
-        demand = await Store(database).ReadAsync(AgentCounting.Skip, _deadline);
+        demand = await Store(database).ReadAsync(_deadline);
         Assert.Equal((5, 0, 3), (demand.Backlog, demand.Startable, demand.Claimable));
         Assert.InRange(demand.OldestWaitingSecs!.Value, 0, 30);
         var decision = ScalingDecision.From(demand, new AgentCounts(3, 0), new ScalingLimits(MaxAgents: 10, MaxWorkers: 9, SlotsPerWorker: 2));
@@ -60,11 +60,9 @@ public sealed class DemandStoreTests(PostgresServer postgres) : IClassFixture<Po
         var woken = await Seed.AgentAsync(database, "woken", _deadline, age: "1 day", lastActive: "1 hour");
         await Seed.TasksAsync(database, woken, 1, _deadline);
 
-        Assert.Equal(new AgentCounts(Active: 6, Cold: 2), (await Store(database).ReadAsync(AgentCounting.Count, _deadline)).Agents);
+        Assert.Equal(new AgentCounts(Active: 6, Cold: 2) { All = 9 }, await Store(database).CountAgentsAsync(_deadline));
         Assert.Equal(
-            new AgentCounts(Active: 8, Cold: 0),
-            (await Store(database, ("TOWN_IDLE_TIMEOUT_SECS", "0")).ReadAsync(AgentCounting.Count, _deadline)).Agents);
-        Assert.Null((await Store(database).ReadAsync(AgentCounting.Skip, _deadline)).Agents);
+            new AgentCounts(Active: 8, Cold: 0) { All = 9 }, await Store(database, ("TOWN_IDLE_TIMEOUT_SECS", "0")).CountAgentsAsync(_deadline));
     }
 
     [Fact]
@@ -80,7 +78,7 @@ public sealed class DemandStoreTests(PostgresServer postgres) : IClassFixture<Po
         var draining = await Seed.WorkerAsync(database, _deadline, state: "draining", seen: "10 min");
         await Seed.LeaseAsync(database, agent, draining, _deadline);
 
-        var demand = await Store(database).ReadAsync(AgentCounting.Skip, _deadline);
+        var demand = await Store(database).ReadAsync(_deadline);
 
         Assert.Equal((1, 1, 2, 2), (demand.Workers, demand.DrainingWorkers, demand.DrainingTasks, demand.Running));
         Assert.Equal((0, null), (demand.Startable, demand.OldestWaitingSecs));
@@ -92,9 +90,10 @@ public sealed class DemandStoreTests(PostgresServer postgres) : IClassFixture<Po
         await using var database = await postgres.CreateDatabaseAsync(_deadline);
         await Seed.TasksAsync(database, await Seed.AgentAsync(database, "a", _deadline), 1, _deadline);
 
-        var demand = await Store(database, ("TOWN_NAME", "town")).ReadAsync(AgentCounting.Count, _deadline);
+        var other = Store(database, ("TOWN_NAME", "town"));
+        var demand = await other.ReadAsync(_deadline);
 
-        Assert.Equal((0, 0, new AgentCounts(0, 0)), (demand.Assigned, demand.Startable, demand.Agents));
+        Assert.Equal((0, 0, new AgentCounts(0, 0)), (demand.Assigned, demand.Startable, await other.CountAgentsAsync(_deadline)));
     }
 
     private static DemandStore Store(TestDatabase database, params (string Key, string Value)[] settings)

@@ -77,5 +77,5 @@ public sealed class DecisionTests
         Assert.Equal(0, ScalingDecision.ToRun(Demand(0, 9, 0, 9), Limits with { MaxWorkers = 0 }));
 
     private static TownDemand Demand(long backlog, long assigned, long running, long startable) =>
-        new(default, backlog, assigned, running, startable, null, 0, 0, 0, null);
+        new(default, backlog, assigned, running, startable, null, 0, 0, 0);
 }

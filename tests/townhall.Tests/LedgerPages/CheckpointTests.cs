@@ -53,6 +53,11 @@ public sealed class CheckpointTests(PostgresServer postgres, RedisServer redis) 
         await new CheckpointTable(api.Database.Sequencer).RaiseAsync(api.Database.Town, 9, LedgerHash.Genesis, "its tail is missing", deadline);
         var answer = await api.GetAsync("/ready", deadline);
         Assert.Equal(503, answer.Status);
-        Assert.Contains("its tail is missing", answer.Json.GetProperty("detail").GetString(), StringComparison.Ordinal);
+
+        // Anybody may ask whether, a reader of the town also why.
+        Assert.Contains("ledger", answer.Json.GetProperty("detail").GetString(), StringComparison.Ordinal);
+        Assert.DoesNotContain("its tail is missing", answer.Text, StringComparison.Ordinal);
+        var troubles = (await api.GetAsync("/v1/status", deadline)).Json.GetProperty("troubles");
+        Assert.Contains("its tail is missing", Assert.Single(troubles.EnumerateArray()).GetString(), StringComparison.Ordinal);
     }
 }

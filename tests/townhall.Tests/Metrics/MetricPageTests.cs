@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using Townhall.Api.Metrics;
 using Townhall.Testing;
 
 namespace Townhall.Api.Tests.Metrics;
@@ -23,6 +24,16 @@ public sealed class MetricPageTests(PostgresServer postgres, RedisServer redis) 
         var series = page.Text.Split('\n').Where(static line => line.Length > 0 && line[0] != '#').ToArray();
         Assert.All(series, static line => Assert.Matches(@"^[a-z_]+(\{[a-z]+=""[^""]*""(,[a-z]+=""[^""]*"")*\})? [0-9.eE+-]+$", line));
         Assert.Equal(series.Length, series.Select(static line => line.Split(' ')[0]).Distinct(StringComparer.Ordinal).Count());
+    }
+
+    [Fact]
+    public void What_is_exported_has_the_page_s_names_once_units_and_totals_are_put_back()
+    {
+        Assert.All(MetricExport.Exported, static family => Assert.Equal(
+            family.Name,
+            MetricExport.NameOf(family).Replace('.', '_') + (family.Name.EndsWith("_seconds", StringComparison.Ordinal) ? "_seconds" : "") + (family.Type == "counter" ? "_total" : "")));
+        Assert.Equal(MetricExport.Exported.Count(), MetricExport.Exported.Select(MetricExport.NameOf).Distinct(StringComparer.Ordinal).Count());
+        Assert.Equal(MetricFamilies.All.Count - 4, MetricExport.Exported.Count());
     }
 
     [Fact]
