@@ -34,7 +34,7 @@ public sealed partial record TownSettings
         init => _changing = _changing with { IdleTimeout = value };
     }
 
-    /// <summary><c>TOWN_MAX_AGENTS</c>: the ceiling in the scaling signal. Default 10. May change.</summary>
+    /// <summary><c>TOWN_MAX_AGENTS</c>: agents that have not ended, at most; also the ceiling in the scaling signal. Default 10. May change.</summary>
     public int MaxAgents
     {
         get => _changing.MaxAgents;

@@ -238,6 +238,7 @@ internal sealed class BenchTown : IAsyncDisposable
             ["ConnectionStrings__town-sequencer"] = _servers.Connection("town_sequencer"),
             ["ConnectionStrings__redis"] = $"127.0.0.1:{_servers.RedisPort.ToString(CultureInfo.InvariantCulture)}",
             ["TOWN_WORKER_KEY_FILE"] = KeyFile,
+            ["TOWN_MAX_AGENTS"] = "1000000",
             ["services__townhall__http__0"] = Townhall?.Address.ToString() ?? Nobody,
             ["services__scaler__http__0"] = Nobody,
             ["services__notifier__http__0"] = Nobody,

@@ -6,21 +6,44 @@ using Townhall.ServiceDefaults.Settings;
 
 namespace Townhall.Api.Agents;
 
+/// <summary>How a spawn ended. Only <see cref="Spawned"/> made anything.</summary>
+internal enum SpawnOutcome
+{
+    Spawned,
+
+    /// <summary>Its name or nickname is taken.</summary>
+    NameTaken,
+
+    /// <summary>The town has as many agents as it may have.</summary>
+    TooMany,
+}
+
 /// <summary>Every statement over <c>agent</c> in this service.</summary>
-internal sealed class AgentStore(NpgsqlDataSource database, TownSettings town)
+internal sealed class AgentStore(NpgsqlDataSource database, TownSettings town, AgentCeiling ceiling)
 {
     /// <summary>Makes an agent, with its ledger entry.</summary>
-    /// <returns>False when its name or nickname is taken; then nothing was made.</returns>
-    public async Task<bool> TrySpawnAsync(AgentId id, NewAgent agent, string cli, string actor, CancellationToken cancellationToken)
+    public async Task<SpawnOutcome> SpawnAsync(AgentId id, NewAgent agent, string cli, string actor, CancellationToken cancellationToken)
     {
         await using var connection = await database.OpenConnectionAsync(cancellationToken);
-        return await TrySpawnAsync(connection, id, agent, cli, actor, cancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        var outcome = await SpawnAsync(connection, id, agent, cli, actor, cancellationToken);
+        if (outcome == SpawnOutcome.Spawned)
+        {
+            await transaction.CommitAsync(cancellationToken);
+        }
+
+        return outcome;
     }
 
     /// <summary>The same in the transaction that <paramref name="connection"/> is in.</summary>
-    public async Task<bool> TrySpawnAsync(
+    public async Task<SpawnOutcome> SpawnAsync(
         NpgsqlConnection connection, AgentId id, NewAgent agent, string cli, string actor, CancellationToken cancellationToken)
     {
+        if (!await ceiling.HasRoomAsync(connection, id, cancellationToken))
+        {
+            return SpawnOutcome.TooMany;
+        }
+
         await using var command = new NpgsqlCommand("""
             WITH made AS (
                 INSERT INTO agent (id, town, name, nickname, role_id, parent_agent_id, cli, runtime, grants,
@@ -51,7 +74,7 @@ internal sealed class AgentStore(NpgsqlDataSource database, TownSettings town)
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = actor });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = agent.Tenant ?? "default" });
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = agent.Weight ?? 1 });
-        return await command.ExecuteNonQueryAsync(cancellationToken) == 1;
+        return await command.ExecuteNonQueryAsync(cancellationToken) == 1 ? SpawnOutcome.Spawned : SpawnOutcome.NameTaken;
     }
 
     /// <summary>The agents that <paramref name="reference"/> means: an id, a name, a nickname, a label such as

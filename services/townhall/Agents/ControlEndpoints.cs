@@ -109,6 +109,11 @@ internal static class ControlEndpoints
             return Problems.AgentMoveRefused(moved.Name, Word(on), moved.Control);
         }
 
+        if (moved.Ceiling is { } most)
+        {
+            return Problems.TooManyAgents(most);
+        }
+
         // Also when nothing changed: who asks again may do so because the first ring was lost.
         doorbell.Ring(Doorbell.Control, id.ToString());
         if (on is AgentEvent.Resume or AgentEvent.Restart)
