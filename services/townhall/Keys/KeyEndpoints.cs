@@ -10,6 +10,9 @@ namespace Townhall.Api.Keys;
 /// <summary>Named keys of callers. A key is told once, when it is made; afterwards nobody can read it, also not from the database.</summary>
 internal static class KeyEndpoints
 {
+    /// <summary>Names this list for its cursors.</summary>
+    private const string List = "keys";
+
     private const int PageMost = 1000;
 
     public static void AddKeys(this IHostApplicationBuilder builder)
@@ -35,14 +38,14 @@ internal static class KeyEndpoints
             return Problems.BadQuery($"limit must be 1 to {PageMost}.");
         }
 
-        if (cursor is not null && !KeyStore.IsId(cursor))
+        if (!Cursors.TryReadText(List, cursor, out var after))
         {
             return Problems.BadCursor();
         }
 
-        var page = await keys.ListAsync(cursor ?? "", limit + 1, cancellationToken);
+        var page = await keys.ListAsync(after, limit + 1, cancellationToken);
         var shown = page.Count > limit ? page[..limit] : page;
-        return TypedResults.Ok(new KeyListView(shown, shown.Count, page.Count > limit ? shown[^1].KeyId : null));
+        return TypedResults.Ok(new KeyListView(shown, shown.Count, page.Count > limit ? Cursors.WriteText(List, shown[^1].KeyId) : null));
     }
 
     /// <summary>201 with the key itself, for the only time. It takes no idempotency key, because an answer that is kept would keep the secret.</summary>

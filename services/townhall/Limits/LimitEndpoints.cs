@@ -1,6 +1,4 @@
-using System.Buffers.Text;
 using System.ComponentModel.DataAnnotations;
-using System.Text;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Townhall.Api.Text;
 using Townhall.Contracts.Tasks;
@@ -12,6 +10,9 @@ namespace Townhall.Api.Limits;
 /// <summary>What keys allow, who holds them, and the shares of tenants.</summary>
 internal static class LimitEndpoints
 {
+    /// <summary>Names this list for its cursors.</summary>
+    private const string List = "limits";
+
     private const int PageMost = 1000;
     private const int KeyBytes = 4 * TaskLimits.KeyLength;
 
@@ -38,25 +39,15 @@ internal static class LimitEndpoints
             return Problems.BadQuery($"limit must be 1 to {PageMost}.");
         }
 
-        var after = "";
-        if (cursor is not null)
+        if (!Cursors.TryReadText(List, cursor, out var after))
         {
-            if (cursor.Length > KeyBytes * 2 || !Base64Url.IsValid(cursor))
-            {
-                return Problems.BadCursor();
-            }
-
-            after = Encoding.UTF8.GetString(Base64Url.DecodeFromChars(cursor));
-            if (PlainText.Fault("cursor", after, KeyBytes, lines: false) is not null)
-            {
-                return Problems.BadCursor();
-            }
+            return Problems.BadCursor();
         }
 
         var page = await limits.ListAsync(after, limit + 1, cancellationToken);
         var shown = page.Count > limit ? page[..limit] : page;
         return TypedResults.Ok(new LimitListView(
-            shown, shown.Count, page.Count > limit ? Base64Url.EncodeToString(Encoding.UTF8.GetBytes(shown[^1].Key)) : null));
+            shown, shown.Count, page.Count > limit ? Cursors.WriteText(List, shown[^1].Key) : null));
     }
 
     internal static async Task<Results<Ok<LimitView>, Refusal>> GetLimit(string key, LimitStore limits, CancellationToken cancellationToken) =>

@@ -85,6 +85,24 @@ public sealed partial class ListTests(PostgresServer postgres, RedisServer redis
             Assert.True((refused.Status, refused.Code) == (400, "bad_cursor"), $"{path}: {refused.Text}");
         }
 
+        foreach (var name in (string[])["one", "two"])
+        {
+            await api.PostAsync("/v1/keys", $$"""{"name":"{{name}}","scopes":["town.read"]}""", deadline);
+            await api.SendAsync(HttpMethod.Put, $"/v1/limits/{name}", """{"max_concurrency":1}""", deadline);
+        }
+
+        string[] lists = ["/v1/tasks", "/v1/agents", "/v1/agents/ann/inbox", "/v1/keys", "/v1/limits"];
+        foreach (var list in lists)
+        {
+            var given = (await api.GetAsync($"{list}?limit=1", deadline)).Json.GetProperty("next_cursor").GetString();
+            Assert.Equal(1, (await api.GetAsync($"{list}?limit=1&cursor={given}", deadline)).Json.GetProperty("count").GetInt32());
+            foreach (var path in lists.Except([list]).Select(other => $"{other}?cursor={given}").Append($"{list}?cursor={given![1..]}").Append($"{list}?cursor=").Append($"{list}?cursor=AAAA"))
+            {
+                var refused = await api.GetAsync(path, deadline);
+                Assert.True(refused.Status == 400 && (refused.Code == "bad_cursor" || path.EndsWith('=')), $"{path}: {refused.Text}");
+            }
+        }
+
         var inbox = (await api.GetAsync("/v1/agents/ann/inbox?limit=1", deadline)).Json.GetProperty("next_cursor").GetString();
         Assert.Equal(400, (await api.GetAsync($"/v1/agents/bob/inbox?cursor={inbox}", deadline)).Status);
     }
