@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Townhall.Api.Agents;
+using Townhall.Api.Caching;
 using Townhall.Api.Tasks;
 using Townhall.Contracts.Ids;
 using Townhall.ServiceDefaults.Authentication;
@@ -25,7 +26,7 @@ internal static class BulkEndpoints
     {
         var bulk = routes.MapGroup("/v1/tasks/bulk").WithTags("Tasks");
         bulk.MapPost("", BeginBulk).RequireAuthorization(Scopes.TownWrite);
-        bulk.MapGet("/{id}", GetBulk).RequireAuthorization(Scopes.TownRead);
+        bulk.MapGet("/{id}", GetBulk).RequireAuthorization(Scopes.TownRead).WithEntityTag();
     }
 
     /// <summary>200 with what a dry run froze; 202 when a token lets it run.</summary>

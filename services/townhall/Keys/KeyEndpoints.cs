@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using System.Diagnostics;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Townhall.Api.Caching;
 using Townhall.Api.Text;
 using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Problems;
@@ -24,7 +25,7 @@ internal static class KeyEndpoints
     public static void MapKeys(this IEndpointRouteBuilder routes)
     {
         var keys = routes.MapGroup("/v1/keys").WithTags("Keys");
-        keys.MapGet("", ListKeys).RequireAuthorization(Scopes.Admin);
+        keys.MapGet("", ListKeys).RequireAuthorization(Scopes.Admin).WithEntityTag();
         keys.MapPost("", MakeKey).RequireAuthorization(Scopes.Admin);
         keys.MapPost("/{id}/rotate", RotateKey).RequireAuthorization(Scopes.Admin);
         keys.MapDelete("/{id}", RevokeKey).RequireAuthorization(Scopes.Admin);

@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Townhall.Api.Caching;
 using Townhall.Api.Text;
 using Townhall.Contracts.Tasks;
 using Townhall.ServiceDefaults.Authentication;
@@ -21,13 +22,13 @@ internal static class LimitEndpoints
     public static void MapLimits(this IEndpointRouteBuilder routes)
     {
         var limits = routes.MapGroup("/v1/limits").WithTags("Limits");
-        limits.MapGet("", ListLimits).RequireAuthorization(Scopes.TownRead);
-        limits.MapGet("/{key}", GetLimit).RequireAuthorization(Scopes.TownRead);
+        limits.MapGet("", ListLimits).RequireAuthorization(Scopes.TownRead).WithEntityTag();
+        limits.MapGet("/{key}", GetLimit).RequireAuthorization(Scopes.TownRead).WithEntityTag();
         limits.MapPut("/{key}", PutLimit).RequireAuthorization(Scopes.AgentManage);
         limits.MapDelete("/{key}", DeleteLimit).RequireAuthorization(Scopes.AgentManage);
-        limits.MapGet("/{key}/holders", GetHolders).RequireAuthorization(Scopes.TownRead);
+        limits.MapGet("/{key}/holders", GetHolders).RequireAuthorization(Scopes.TownRead).WithEntityTag();
         var tenants = routes.MapGroup("/v1/tenants/{name}").WithTags("Limits");
-        tenants.MapGet("", GetTenant).RequireAuthorization(Scopes.TownRead);
+        tenants.MapGet("", GetTenant).RequireAuthorization(Scopes.TownRead).WithEntityTag();
         tenants.MapPut("", PutTenant).RequireAuthorization(Scopes.AgentManage);
     }
 
@@ -142,7 +143,11 @@ internal sealed record LimitView(
 internal sealed record LimitListView(IReadOnlyList<LimitView> Limits, int Count, string? NextCursor);
 
 /// <param name="Holders">At most 1000, longest first.</param>
-internal sealed record HoldersView(string Key, IReadOnlyList<HolderView> Holders, int Count, int? MaxConcurrency, long Held, long Parked);
+internal sealed record HoldersView(string Key, IReadOnlyList<HolderView> Holders, int Count, int? MaxConcurrency, long Held, long Parked) : ITagged
+{
+    // That it is held longer with every look is no news.
+    object ITagged.ForTag() => this with { Holders = [.. Holders.Select(static holder => holder with { HeldForSecs = 0 })] };
+}
 
 /// <param name="LeaseUntil">When the permit comes back at the latest, unless the lease is renewed.</param>
 internal sealed record HolderView(

@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Http.HttpResults;
+using Townhall.Api.Caching;
 using Townhall.Api.Text;
 using Townhall.Contracts.Ids;
 using Townhall.Contracts.Tasks;
@@ -17,7 +18,7 @@ internal static class SteeringEndpoints
     {
         var tasks = routes.MapGroup("/v1/tasks/{id}").WithTags("Tasks");
         tasks.MapPost("/steer", SteerTask).RequireAuthorization(Scopes.TownWrite);
-        tasks.MapGet("/steering", ListSteering).RequireAuthorization(Scopes.TownRead);
+        tasks.MapGet("/steering", ListSteering).RequireAuthorization(Scopes.TownRead).WithEntityTag();
     }
 
     /// <summary>202: noted. A running attempt reads it in its steering file; a later one in its prompt.</summary>
