@@ -112,9 +112,9 @@ internal sealed class TaskStore(NpgsqlDataSource database, TownSettings town)
     }
 
     /// <summary>Those of some tasks that there are, oldest first.</summary>
-    public async Task<IReadOnlyList<TaskView>> FindAsync(Guid[] ids, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<TaskView>> FindAsync(NpgsqlConnection connection, Guid[] ids, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand(Some);
+        await using var command = new NpgsqlCommand(Some, connection);
         command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = ids });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         var found = new List<TaskView>(ids.Length);
