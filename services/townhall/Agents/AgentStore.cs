@@ -184,7 +184,7 @@ internal sealed class AgentStore(NpgsqlDataSource database, TownSettings town, A
         return await row.ReadAsync(cancellationToken)
             ? new(
                 AgentId.Supervisor.Value, "supervisor", null, "supervisor", null, "fresh", "", nameof(AgentState.Idle), "mailbox",
-                TrustLevels.Trusted, 0, 0, 0, 0, row.GetInt64(1), row.GetInt64(2), null, row.GetDateTime(0), null, 0, null, "default", 1, false)
+                TrustLevels.Trusted, 0, 0, 0, 0, row.GetInt64(1), row.GetInt64(2), null, row.GetDateTime(0), null, 0, null, "default", 1, false, nameof(AgentPhase.Init))
             : throw new InvalidOperationException($"Town {town.Name} is not in the database; the schema step makes it.");
     }
 
@@ -201,7 +201,7 @@ internal sealed class AgentStore(NpgsqlDataSource database, TownSettings town, A
         row.GetString(6), row.GetString(7), row.GetString(8), row.GetString(9), row.GetInt32(10), row.GetInt32(11),
         row.GetInt64(12), row.GetInt64(13), row.GetInt64(23), row.GetInt64(24), Text(row, 15), row.GetDateTime(16),
         row.IsDBNull(17) ? null : row.GetDateTime(17), row.GetInt32(18), row.IsDBNull(19) ? null : row.GetDouble(19), row.GetString(20),
-        row.GetInt32(21), row.GetBoolean(22));
+        row.GetInt32(21), row.GetBoolean(22), AgentPhases.Of(Enum.Parse<AgentState>(row.GetString(7)), row.GetInt32(11), !row.IsDBNull(17)).ToString());
 
     private static string? Text(NpgsqlDataReader row, int column) => row.IsDBNull(column) ? null : row.GetString(column);
 }

@@ -98,7 +98,7 @@ internal static class BulkEndpoints
     }
 
     internal static async Task<Results<Ok<BulkView>, Refusal>> GetBulk(string id, BulkStore store, CancellationToken cancellationToken) =>
-        Guid.TryParseExact(id, "D", out var parsed) && await store.FindAsync(parsed, cancellationToken) is { } bulk
+        TaggedIds.TryRead(id, TaggedIds.Bulk, out var parsed) && await store.FindAsync(parsed, cancellationToken) is { } bulk
             ? TypedResults.Ok(bulk)
             : Problems.BulkNotFound(id);
 

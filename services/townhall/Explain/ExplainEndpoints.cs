@@ -18,7 +18,7 @@ internal static class ExplainEndpoints
     internal static async Task<Results<Ok<ExplanationView>, Refusal>> ExplainTask(
         string id, ExplainStore explain, TownSettings town, CancellationToken cancellationToken)
     {
-        if (!Guid.TryParseExact(id, "D", out var parsed))
+        if (!TaggedIds.TryRead(id, TaggedIds.Task, out var parsed))
         {
             return Problems.BadTaskId();
         }

@@ -121,7 +121,7 @@ internal static class MessageEndpoints
 
     internal static async Task<Results<Ok<MessageView>, Refusal>> GetMessage(
         [Microsoft.AspNetCore.Mvc.FromRoute(Name = "message_id")] string id, MessageStore messages, CancellationToken cancellationToken) =>
-        !Guid.TryParseExact(id, "D", out var parsed) ? Problems.BadMessageId()
+        !TaggedIds.TryRead(id, TaggedIds.Message, out var parsed) ? Problems.BadMessageId()
         : await messages.FindAsync(parsed, cancellationToken) is { } message ? TypedResults.Ok(message)
         : Problems.MessageNotFound(id);
 
@@ -129,7 +129,7 @@ internal static class MessageEndpoints
     internal static async Task<Results<Ok<RemovedMessage>, Refusal>> RemoveMessage(
         [Microsoft.AspNetCore.Mvc.FromRoute(Name = "message_id")] string id, Caller caller, MessageStore messages, CancellationToken cancellationToken)
     {
-        if (!Guid.TryParseExact(id, "D", out var parsed))
+        if (!TaggedIds.TryRead(id, TaggedIds.Message, out var parsed))
         {
             return Problems.BadMessageId();
         }

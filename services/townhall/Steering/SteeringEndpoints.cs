@@ -34,7 +34,7 @@ internal static class SteeringEndpoints
             return Problems.Invalid(fault);
         }
 
-        if (!Guid.TryParseExact(id, "D", out var parsed))
+        if (!TaggedIds.TryRead(id, TaggedIds.Task, out var parsed))
         {
             return Problems.BadTaskId();
         }
@@ -87,7 +87,7 @@ internal static class SteeringEndpoints
     internal static async Task<Results<Ok<SteeringListView>, Refusal>> ListSteering(
         string id, SteeringStore steering, CancellationToken cancellationToken)
     {
-        if (!Guid.TryParseExact(id, "D", out var parsed))
+        if (!TaggedIds.TryRead(id, TaggedIds.Task, out var parsed))
         {
             return Problems.BadTaskId();
         }

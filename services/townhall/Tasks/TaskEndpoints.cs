@@ -67,7 +67,7 @@ internal static class TaskEndpoints
     }
 
     internal static async Task<Results<Ok<TaskView>, Refusal>> GetTask(string id, TaskStore tasks, CancellationToken cancellationToken) =>
-        Guid.TryParseExact(id, "D", out var parsed)
+        TaggedIds.TryRead(id, TaggedIds.Task, out var parsed)
             ? await tasks.FindAsync(new TaskId(parsed), cancellationToken) is { } task ? TypedResults.Ok(task) : Problems.TaskNotFound(id)
             : NotAnId();
 
@@ -75,7 +75,7 @@ internal static class TaskEndpoints
     internal static async Task<Results<Ok<TaskView>, Accepted<TaskView>, Refusal>> CancelTask(
         string id, Caller caller, TaskStore tasks, Doorbell doorbell, CancellationToken cancellationToken)
     {
-        if (!Guid.TryParseExact(id, "D", out var parsed))
+        if (!TaggedIds.TryRead(id, TaggedIds.Task, out var parsed))
         {
             return NotAnId();
         }
@@ -87,13 +87,13 @@ internal static class TaskEndpoints
             return Problems.TaskNotFound(id);
         }
 
-        doorbell.Ring(Doorbell.Control, id);
+        doorbell.Ring(Doorbell.Control, task.ToString());
         var view = await tasks.FindAsync(task, cancellationToken);
         return (state, view) switch
         {
             (_, null) => Problems.TaskNotFound(id),
             ("cancelled", var ended) => TypedResults.Ok(ended),
-            ("running", var running) => TypedResults.Accepted($"/v1/tasks/{id}", running),
+            ("running", var running) => TypedResults.Accepted($"/v1/tasks/{task}", running),
             _ => Problems.TaskEnded(id, state),
         };
     }
@@ -102,7 +102,7 @@ internal static class TaskEndpoints
     internal static async Task<Results<Created<TaskView>, KeyedAnswer, Refusal>> RetryTask(
         string id, RetryRequest? request, IdempotencyKey? key, Caller caller, TaskStore tasks, KeyStore keys, Doorbell doorbell, CancellationToken cancellationToken)
     {
-        if (!Guid.TryParseExact(id, "D", out var parsed))
+        if (!TaggedIds.TryRead(id, TaggedIds.Task, out var parsed))
         {
             return NotAnId();
         }

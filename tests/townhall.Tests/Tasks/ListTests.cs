@@ -108,6 +108,40 @@ public sealed partial class ListTests(PostgresServer postgres, RedisServer redis
     }
 
     [Fact]
+    public async Task Older_words_for_states_and_ids_with_what_they_name_before_them_are_understood_and_never_answered()
+    {
+        var deadline = Deadline.Usual();
+        await using var api = await Api.StartAsync(postgres, redis, deadline);
+        var ann = await api.SpawnAsync("ann", deadline);
+        var task = await api.AssignAsync($"agent:{ann}", "one", deadline);
+        await api.AssignAsync(ann.ToString("D").ToUpperInvariant(), "two", deadline);
+        await api.Database.ExecuteAsync($"""
+            UPDATE task SET state = 'running', attempt = 1, lease_token = gen_random_uuid(), lease_worker = gen_random_uuid(), lease_until = now() + interval '1 minute', leased_at = now()
+            WHERE id = '{task}'
+            """, deadline);
+        foreach (var state in (string[])["in_flight", "running", "in_flight,running,failed"])
+        {
+            var page = (await api.GetAsync($"/v1/tasks?state={state}", deadline)).Json;
+            Assert.Equal((1, "running"), (page.GetProperty("count").GetInt32(), page.GetProperty("tasks")[0].GetProperty("state").GetString()));
+        }
+
+        foreach (var path in (string[])
+            [$"/v1/tasks/task:{task}", $"/v1/tasks/task:{task}/explain", $"/v1/tasks/task:{task}/steering", $"/v1/tasks/task:{task}/output", $"/v1/tasks?retry_of=task:{task}",
+             $"/v1/agents/agent:{ann}", $"/v1/agents/agent:{ann}/inbox", $"/v1/tasks?agent=agent:{ann}", "/v1/agents/agent:00000000-0000-0000-0000-000000000001"])
+        {
+            Assert.True((await api.GetAsync(path, deadline)).Status == 200, path);
+        }
+
+        Assert.Equal(task, (await api.GetAsync($"/v1/tasks/task:{task}", deadline)).Json.GetProperty("task_id").GetString());
+        Assert.Equal("bad_query", (await api.GetAsync($"/v1/tasks/agent:{task}", deadline)).Code);
+        Assert.Equal("agent_not_found", (await api.GetAsync($"/v1/agents/task:{ann}", deadline)).Code);
+        var draft = (await api.PostAsync("/v1/tasks/bulk", """{"action":"cancel","filter":{"state":["in_flight"]},"dry_run":true}""", deadline)).Json;
+        Assert.Equal(1, draft.GetProperty("count").GetInt32());
+        Assert.Equal(200, (await api.GetAsync($"/v1/tasks/bulk/bulk:{draft.GetProperty("bulk_id").GetString()}", deadline)).Status);
+        Assert.Equal($"/v1/tasks/{task}", (await api.PostAsync($"/v1/tasks/task:{task}/cancel", "", deadline)).Location);
+    }
+
+    [Fact]
     public async Task No_page_of_a_long_list_reads_the_whole_table()
     {
         var deadline = Deadline.Of(TimeSpan.FromSeconds(90));
