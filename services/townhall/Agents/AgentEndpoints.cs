@@ -20,7 +20,9 @@ internal static class AgentEndpoints
     private const int PageMost = 1000;
 
     public static void AddAgents(this IHostApplicationBuilder builder) =>
-        builder.Services.AddSingleton<AgentCeiling>().AddSingleton<AgentStore>().AddSingleton<ControlStore>().AddSingleton<AgentDirectory>();
+        builder.Services.AddSingleton(static services => new AgentTally(
+                services.GetRequiredService<AgentStore>().CountAsync, services.GetRequiredService<TimeProvider>()))
+            .AddSingleton<AgentCeiling>().AddSingleton<AgentStore>().AddSingleton<ControlStore>().AddSingleton<AgentDirectory>();
 
     public static void MapAgents(this IEndpointRouteBuilder routes)
     {
