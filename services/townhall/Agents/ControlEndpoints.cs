@@ -53,6 +53,11 @@ internal static class ControlEndpoints
             return refusal;
         }
 
+        if (caller.Agent == id)
+        {
+            return Problems.BoundToAgent("it never changes its own agent");
+        }
+
         if (change.NewNickname is { } nickname && await agents.IsNameOfAnotherAsync(nickname, id, cancellationToken))
         {
             return Problems.NameTaken(nickname);

@@ -70,8 +70,9 @@ internal static class BulkEndpoints
                 : Problems.BulkTokenRefused();
         }
 
-        var (agent, noAgent) = await ResolveAsync(bulk.Filter?.Agent, agents, cancellationToken);
-        var (to, noTarget) = await ResolveAsync(bulk.To, agents, cancellationToken);
+        // Who is held to an agent and names none means that one.
+        var (agent, noAgent) = await ResolveAsync(bulk.Filter?.Agent ?? caller.HeldTo()?.ToString(), caller, agents, cancellationToken);
+        var (to, noTarget) = await ResolveAsync(bulk.To, caller, agents, cancellationToken);
         if ((noAgent ?? noTarget) is { } refusal)
         {
             return refusal;
@@ -122,14 +123,14 @@ internal static class BulkEndpoints
     }
 
     private static async Task<(Guid? Id, Refusal? Refusal)> ResolveAsync(
-        string? reference, AgentDirectory agents, CancellationToken cancellationToken)
+        string? reference, Caller caller, AgentDirectory agents, CancellationToken cancellationToken)
     {
         if (reference is null)
         {
             return (null, null);
         }
 
-        var (id, refusal) = await agents.OneAsync(reference, cancellationToken);
+        var (id, refusal) = (await agents.OneAsync(reference, cancellationToken)).For(caller, reference);
         return refusal is null ? (id.Value, null) : (null, refusal);
     }
 

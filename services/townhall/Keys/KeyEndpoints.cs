@@ -58,6 +58,11 @@ internal static class KeyEndpoints
             return fault;
         }
 
+        if (caller.Agent is not null)
+        {
+            return Problems.BoundToAgent("it makes no keys");
+        }
+
         context.Response.Headers.CacheControl = "no-store";
         return await keys.MakeAsync(key, caller.Name, cancellationToken) switch
         {
@@ -82,6 +87,11 @@ internal static class KeyEndpoints
         if (!KeyStore.IsId(id))
         {
             return Problems.KeyNotFound(id);
+        }
+
+        if (caller.Agent is not null)
+        {
+            return Problems.BoundToAgent("it makes no keys");
         }
 
         context.Response.Headers.CacheControl = "no-store";

@@ -60,7 +60,7 @@ internal static class LimitEndpoints
     internal static async Task<Results<Ok<LimitView>, Refusal>> PutLimit(
         string key, NewLimit limit, Caller caller, LimitStore limits, CancellationToken cancellationToken)
     {
-        if ((Read(ref key) ?? limit.Fault(key)) is { } fault)
+        if ((OfAgents(caller) ?? Read(ref key) ?? limit.Fault(key)) is { } fault)
         {
             return fault;
         }
@@ -72,7 +72,7 @@ internal static class LimitEndpoints
     /// <summary>Takes the limit back: a concurrency key is one at a time again, a rate key and the town hold nothing back.</summary>
     internal static async Task<Results<NoContent, Refusal>> DeleteLimit(
         string key, Caller caller, LimitStore limits, CancellationToken cancellationToken) =>
-        Read(ref key) is { } fault ? fault
+        (OfAgents(caller) ?? Read(ref key)) is { } fault ? fault
         : await limits.ForgetAsync(key, caller.Name, cancellationToken) ? TypedResults.NoContent()
         : Problems.LimitNotFound(key);
 
@@ -98,7 +98,7 @@ internal static class LimitEndpoints
     internal static async Task<Results<Ok<TenantView>, Refusal>> PutTenant(
         string name, NewShare share, Caller caller, LimitStore limits, CancellationToken cancellationToken)
     {
-        if ((Read(ref name) ?? (share.Weight is >= 1 and <= 100 ? null : Problems.Invalid("weight must be 1 to 100."))) is { } fault)
+        if ((OfAgents(caller) ?? Read(ref name) ?? (share.Weight is >= 1 and <= 100 ? null : Problems.Invalid("weight must be 1 to 100."))) is { } fault)
         {
             return fault;
         }
@@ -106,6 +106,9 @@ internal static class LimitEndpoints
         await limits.SetTenantAsync(name, share.Weight!.Value, caller.Name, cancellationToken);
         return TypedResults.Ok(await limits.TenantAsync(name, cancellationToken));
     }
+
+    /// <summary>What an agent may do at once is not for agents to say.</summary>
+    private static Refusal? OfAgents(Caller caller) => caller.Agent is null ? null : Problems.BoundToAgent("it sets no limits and no shares");
 
     /// <summary>A slash inside a path segment arrives encoded, everything else is decoded already.</summary>
     private static Refusal? Read(ref string name)

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Townhall.Api.Caching;
 using Townhall.Api.Idempotency;
+using Townhall.Api.Tasks;
 using Townhall.Api.Text;
 using Townhall.Contracts.Ids;
 using Townhall.Contracts.Tasks;
@@ -26,7 +27,7 @@ internal static class SteeringEndpoints
 
     /// <summary>202: noted. A running attempt reads it in its steering file; a later one in its prompt.</summary>
     internal static async Task<Results<Accepted<NotedSteering>, KeyedAnswer, Refusal>> SteerTask(
-        string id, NewSteering note, IdempotencyKey? key, Caller caller, SteeringStore steering, KeyStore keys, Doorbell doorbell,
+        string id, NewSteering note, IdempotencyKey? key, Caller caller, TaskStore tasks, SteeringStore steering, KeyStore keys, Doorbell doorbell,
         CancellationToken cancellationToken)
     {
         if (PlainText.Fault("text", note.Text, TaskLimits.SteeringBytes, lines: true) is { } fault)
@@ -41,6 +42,11 @@ internal static class SteeringEndpoints
 
         var task = new TaskId(parsed);
         var place = $"/v1/tasks/{task}/steering";
+        if (!await tasks.IsInReachAsync(task, caller, cancellationToken))
+        {
+            return Problems.TaskNotFound(id);
+        }
+
         Noted? noted;
         if (key is null)
         {

@@ -38,7 +38,7 @@ internal static class TaskEndpoints
         }
 
         var reference = assignment.Agent!;
-        var found = await agents.ResolveAsync(reference, cancellationToken);
+        var found = (await agents.ResolveAsync(reference, cancellationToken)).For(caller);
         if (key is null && found is not AgentReference.One)
         {
             return TaskRefusals.Unknown(found, reference);
@@ -81,6 +81,11 @@ internal static class TaskEndpoints
         }
 
         var task = new TaskId(parsed);
+        if (!await tasks.IsInReachAsync(task, caller, cancellationToken))
+        {
+            return Problems.TaskNotFound(id);
+        }
+
         var state = await tasks.CancelAsync(task, caller.Name, cancellationToken);
         if (state is null)
         {
@@ -108,6 +113,11 @@ internal static class TaskEndpoints
         }
 
         var (ended, made, force) = (new TaskId(parsed), TaskId.New(), request?.Force ?? false);
+        if (!await tasks.IsInReachAsync(ended, caller, cancellationToken))
+        {
+            return Problems.TaskNotFound(id);
+        }
+
         if (key is null)
         {
             var verdict = await tasks.RetryAsync(ended, made, force, caller.Name, cancellationToken);
