@@ -206,7 +206,7 @@ public sealed partial record TownSettings
         return otherwise;
     }
 
-    [GeneratedRegex("^[a-z0-9][a-z0-9_-]{0,62}$")]
+    [GeneratedRegex(@"^[a-z0-9][a-z0-9_-]{0,62}\z")]
     private static partial Regex TownName();
 
     // One object, so that a reader never sees half of a change.
