@@ -41,7 +41,7 @@ public sealed record FileKey(
         new("name", FileValue.Text, "TOWN_NAME", TakesEffect.AtStart, "The town's name."),
         new("default_cli", FileValue.Text, "TOWN_DEFAULT_CLI", TakesEffect.AtOnce, "What an agent runs when its maker says nothing: a preset or a command line."),
         new("conductor_cli", FileValue.Text, null, TakesEffect.Never, "There is no conductor process; any agent can be given its work."),
-        new("max_agents", FileValue.Number, "TOWN_MAX_AGENTS", TakesEffect.AtOnce, "Ceiling of desired_agents in the scaling signal."),
+        new("max_agents", FileValue.Number, "TOWN_MAX_AGENTS", TakesEffect.AtOnce, "Agents that have not ended, at most; also the ceiling of desired_agents in the scaling signal."),
         new("use_central_redis", FileValue.Switch, null, TakesEffect.Never, "Towns that share a Redis name it by redis.url."),
         new("use_streams", FileValue.Switch, "TOWN_USE_STREAMS", TakesEffect.AtStart, "The queue over a Redis stream."),
         new("agent.idle_timeout_secs", FileValue.Number, "TOWN_IDLE_TIMEOUT_SECS", TakesEffect.AtOnce, "After so long without work an agent is cold and a worker asks to end; workers that run keep what they were told."),

@@ -21,7 +21,7 @@ internal static class Catalog
     [
         new AcceptBenchmark("P1", throughEdge: false), new AcceptBenchmark("P2", throughEdge: true),
         new BatchBenchmark(), new DrainBenchmark(), new LatencyBenchmark(), new ColdStartBenchmark(), new LedgerBenchmark(), new IdleBenchmark(),
-        new GrowthBenchmark(),
+        new GrowthBenchmark(), new ListBenchmark(),
     ];
 
     public static IEnumerable<IBenchmark> Named(string name)

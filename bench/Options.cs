@@ -8,20 +8,20 @@ internal sealed record Options
     public const string Usage = """
         usage: dotnet run -c Release --project bench -- NAME [options]
 
-        NAME is P1, P2, P3, P4, P5, P6, P9, P10, P11 or all (docs/performance.md says what each one means; all leaves P11 out).
+        NAME is P1, P2, P3, P4, P5, P6, P9, P10, P11, P12 or all (docs/performance.md says what each one means; all leaves P11 and P12 out).
 
           --runs N              runs of each benchmark; the median is the figure (default 3)
           --tries N             repeats of a run that strangers disturbed (default 3); the least disturbed one counts
           --seconds N           length of a measured run: P1, P2, P3, P5, P9 and P11 10, P10 60
           --count N             tasks of P4 (default 50000)
           --entries N           entries that wait for the sequencer in P9, and that are verified (default 400000)
-          --rows N              ended tasks loaded in P11, with two ledger entries each (default 10000000)
+          --rows N              ended tasks loaded in P11 (default 10000000) and P12 (default 1000000), with two ledger entries each
           --callers N           calls in flight in P1, P2 and while P4 loads (default 64)
-          --agents N            agents with max_concurrency 16 (default 256)
+          --agents N            agents with max_concurrency 16 (default 256, P12 10000)
           --slots N             slots of the worker in P4 and P5 (default 256)
           --rate N              calls a second in P5 (default 200)
           --repeat N            starts from zero a run of P6 (default 10)
-          --without-keys        P1 to P5, P9 and P11 in mode none instead of api_key with a named key in every call
+          --without-keys        P1 to P5, P9, P11 and P12 in mode none instead of api_key with a named key in every call
           --without-dispatcher  P1 and P3 with nobody sealing the ledger meanwhile
           --env NAME=VALUE      a variable for every service, as DOTNET_PerfMapEnabled=1; may be repeated
           --postgres NAME=VALUE a setting of Postgres in P1 to P5, as shared_preload_libraries=auto_explain; may be repeated
@@ -41,11 +41,14 @@ internal sealed record Options
 
     public int Entries { get; private set; } = 400_000;
 
-    public int Rows { get; private set; } = 10_000_000;
+    public int? Rows { get; private set; }
 
     public int Callers { get; private set; } = 64;
 
-    public int Agents { get; private set; } = 256;
+    /// <summary>What is said of agents; null for what each benchmark usually has.</summary>
+    public int? AgentsSaid { get; private set; }
+
+    public int Agents => AgentsSaid ?? 256;
 
     public int Slots { get; private set; } = 256;
 
@@ -122,7 +125,7 @@ internal sealed record Options
                     options.Callers = Number();
                     break;
                 case "--agents":
-                    options.Agents = Number();
+                    options.AgentsSaid = Number();
                     break;
                 case "--slots":
                     options.Slots = Number();

@@ -34,7 +34,7 @@ public sealed partial record TownSettings
         init => _changing = _changing with { IdleTimeout = value };
     }
 
-    /// <summary><c>TOWN_MAX_AGENTS</c>: the ceiling in the scaling signal. Default 10. May change.</summary>
+    /// <summary><c>TOWN_MAX_AGENTS</c>: agents that have not ended, at most; also the ceiling in the scaling signal. Default 10. May change.</summary>
     public int MaxAgents
     {
         get => _changing.MaxAgents;
@@ -206,7 +206,7 @@ public sealed partial record TownSettings
         return otherwise;
     }
 
-    [GeneratedRegex("^[a-z0-9][a-z0-9_-]{0,62}$")]
+    [GeneratedRegex(@"^[a-z0-9][a-z0-9_-]{0,62}\z")]
     private static partial Regex TownName();
 
     // One object, so that a reader never sees half of a change.

@@ -14,6 +14,8 @@ internal sealed class GrowthBenchmark : IBenchmark
 
     public string Name => "P11";
 
+    private static int Rows(Options options) => options.Rows ?? 10_000_000;
+
     // Minutes of loading and gigabytes of disk.
     public bool Usual => false;
 
@@ -22,7 +24,7 @@ internal sealed class GrowthBenchmark : IBenchmark
         var runs = await Runs.TakeAsync(Name, options, () => RunOnceAsync(options, cancellationToken));
         Report.Print(
             Name,
-            $"P1 and P4 with {options.Rows} ended tasks and {2L * options.Rows} ledger entries in the database, against the same town before",
+            $"P1 and P4 with {Rows(options)} ended tasks and {2L * Rows(options)} ledger entries in the database, against the same town before",
             runs,
             new Dictionary<string, string> { ["accepted, ratio"] = "at least 0.85", ["drained, ratio"] = "at least 0.85" },
             "before and after are measured on the same processes, which a first round has warmed up",
@@ -34,7 +36,7 @@ internal sealed class GrowthBenchmark : IBenchmark
         var length = TimeSpan.FromSeconds(options.Seconds ?? 10);
         // Loading does some 20,000 tasks/s where it is slow.
         using var bound = CancellationTokenSource.CreateLinkedTokenSource(
-            cancellationToken, Deadline.Of((12 * length) + TimeSpan.FromSeconds(180 + (options.Rows / 15_000))));
+            cancellationToken, Deadline.Of((12 * length) + TimeSpan.FromSeconds(180 + (Rows(options) / 15_000))));
         var deadline = bound.Token;
         await using var town = await BenchTown.StartAsync(options, TownParts.Dispatcher, deadline);
         var target = town.Townhall.Address;
@@ -48,7 +50,7 @@ internal sealed class GrowthBenchmark : IBenchmark
         await RoundAsync(town, plan with { Duration = WarmUp }, deadline);
         var empty = await RoundAsync(town, plan, deadline);
         var bytesBefore = await BytesAsync(town, deadline);
-        await EndedTasks.LoadAsync(town.Owner, options.Rows, deadline);
+        await EndedTasks.LoadAsync(town.Owner, Rows(options), deadline);
         var bytesAfter = await BytesAsync(town, deadline);
         var full = await RoundAsync(town, plan, deadline);
         return
@@ -56,7 +58,7 @@ internal sealed class GrowthBenchmark : IBenchmark
             new("accepted, ratio", full.Accepted / empty.Accepted, "1"), new("drained, ratio", full.Drained / empty.Drained, "1"),
             new("accepted, before", empty.Accepted, "1/s"), new("accepted, after", full.Accepted, "1/s"),
             new("drained, before", empty.Drained, "1/s"), new("drained, after", full.Drained, "1/s"),
-            new("disk", (bytesAfter - bytesBefore) / 1e9, "GB"), new("disk a task", (double)(bytesAfter - bytesBefore) / options.Rows, "bytes"),
+            new("disk", (bytesAfter - bytesBefore) / 1e9, "GB"), new("disk a task", (double)(bytesAfter - bytesBefore) / Rows(options), "bytes"),
             new(Proc.CpuMeter.Others, Math.Max(empty.Others, full.Others), "% of a core"),
         ];
     }

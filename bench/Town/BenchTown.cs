@@ -103,10 +103,11 @@ internal sealed class BenchTown : IAsyncDisposable
     public async Task StartDispatcherAsync(CancellationToken deadline) => Dispatcher = await StartAsync("services/dispatcher", deadline);
 
     /// <summary>Spawns the agents that work is assigned to: runtime <c>noop</c>, 16 tasks at once each.</summary>
-    public async Task<IReadOnlyList<byte[]>> SpawnAgentsAsync(Uri target, CancellationToken deadline)
+    /// <param name="count">Null for as many as the options say.</param>
+    public async Task<IReadOnlyList<byte[]>> SpawnAgentsAsync(Uri target, CancellationToken deadline, int? count = null)
     {
         var requests = new List<byte[]>();
-        for (var i = 0; i < _options.Agents; i++)
+        for (var i = 0; i < (count ?? _options.Agents); i++)
         {
             var name = string.Create(CultureInfo.InvariantCulture, $"bench-{i:d4}");
             using var spawned = await Townhall.Client.PostAsJsonAsync(
@@ -238,6 +239,7 @@ internal sealed class BenchTown : IAsyncDisposable
             ["ConnectionStrings__town-sequencer"] = _servers.Connection("town_sequencer"),
             ["ConnectionStrings__redis"] = $"127.0.0.1:{_servers.RedisPort.ToString(CultureInfo.InvariantCulture)}",
             ["TOWN_WORKER_KEY_FILE"] = KeyFile,
+            ["TOWN_MAX_AGENTS"] = "1000000",
             ["services__townhall__http__0"] = Townhall?.Address.ToString() ?? Nobody,
             ["services__scaler__http__0"] = Nobody,
             ["services__notifier__http__0"] = Nobody,

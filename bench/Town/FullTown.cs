@@ -35,6 +35,7 @@ internal sealed class FullTown : IAsyncDisposable
             ["TOWN_PORT"] = port.ToString(CultureInfo.InvariantCulture),
             ["TOWN_DATA"] = Path.Combine(folder, "town"),
             ["TOWN_ROOT"] = folder,
+            ["TOWN_MAX_AGENTS"] = "1000000",
             // The host's program looks for the runtime in the usual places only.
             ["DOTNET_ROOT"] = Environment.GetEnvironmentVariable("DOTNET_ROOT")
                 ?? Path.GetDirectoryName(File.ResolveLinkTarget(Programs.Dotnet(), returnFinalTarget: true)?.FullName ?? Programs.Dotnet())!,

@@ -21,6 +21,7 @@ internal static class Cursors
     private const int PositionBytes = 1 + sizeof(long) + 16;
     private const int SumBytes = 5;
     private const int Length = (PositionBytes + SumBytes) / 3 * 4;
+    private const int TextBytesMost = 1024;
 
     /// <param name="list">Names the list and all that narrows or orders it.</param>
     public static string Write(string list, Position at)
@@ -53,6 +54,37 @@ internal static class Cursors
         Sum(list, bytes[..PositionBytes], sum);
         after = new(bytes[0], BinaryPrimitives.ReadInt64BigEndian(bytes[1..]), new Guid(bytes[(1 + sizeof(long))..PositionBytes], bigEndian: true));
         return sum.SequenceEqual(bytes[PositionBytes..]);
+    }
+
+    /// <summary>The same for a list in the order of texts.</summary>
+    /// <param name="last">The last text that was passed, at most 1 KiB of UTF-8.</param>
+    public static string WriteText(string list, string last)
+    {
+        var bytes = new byte[Encoding.UTF8.GetByteCount(last) + SumBytes];
+        var length = Encoding.UTF8.GetBytes(last, bytes);
+        Sum(list, bytes.AsSpan(0, length), bytes.AsSpan(length));
+        return Base64Url.EncodeToString(bytes);
+    }
+
+    /// <returns>False when the cursor was not made by <see cref="WriteText"/> for this list; no cursor is "", before every text.</returns>
+    public static bool TryReadText(string list, string? cursor, out string after)
+    {
+        after = "";
+        if (cursor is null)
+        {
+            return true;
+        }
+
+        if (cursor.Length > TextBytesMost * 2 || !Base64Url.IsValid(cursor, out var length) || length is <= SumBytes or > TextBytesMost + SumBytes)
+        {
+            return false;
+        }
+
+        var bytes = Base64Url.DecodeFromChars(cursor);
+        Span<byte> sum = stackalloc byte[SumBytes];
+        Sum(list, bytes.AsSpan(..^SumBytes), sum);
+        after = Encoding.UTF8.GetString(bytes.AsSpan(..^SumBytes));
+        return sum.SequenceEqual(bytes.AsSpan(^SumBytes..));
     }
 
     private static void Sum(string list, ReadOnlySpan<byte> position, Span<byte> sum)

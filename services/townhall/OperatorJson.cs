@@ -33,6 +33,5 @@ namespace Townhall.Api;
 [JsonSerializable(typeof(TenantView))]
 [JsonSerializable(typeof(ExplanationView))]
 [JsonSerializable(typeof(NewSteering))]
-[JsonSerializable(typeof(NotedSteering))]
 [JsonSerializable(typeof(SteeringListView))]
 internal sealed partial class OperatorJson : JsonSerializerContext;

@@ -7,6 +7,8 @@ internal static partial class Problems
 {
     public static Refusal KeyNotFound(string id) => new(404, "key_not_found", $"There is no key {CommonRefusals.Printable(id)}.");
 
+    public static Refusal BoundToAgent(string what) => new(403, "bound_to_agent", $"This credential is bound to an agent: {what}.");
+
     public static Refusal KeyNameTaken(string name) =>
         new(409, "key_name_taken", $"A living key is called {CommonRefusals.Printable(name)} already; rotate it, or revoke it first.");
 

@@ -8,6 +8,9 @@ internal static partial class Problems
     public static Refusal AgentMoveRefused(string agent, string move, string control) =>
         new(409, "agent_move_refused", $"Agent {CommonRefusals.Printable(agent)} is {control}: {move} is not possible from there.");
 
+    public static Refusal TooManyAgents(int most) =>
+        new(409, "too_many_agents", $"{most} agents that have not ended are the most this town may have: close some, or raise max_agents (TOWN_MAX_AGENTS).");
+
     public static Refusal AgentNotEnded(string agent) =>
         new(409, "agent_not_ended", $"Agent {CommonRefusals.Printable(agent)} is neither stopped nor in error: its tasks will start by themselves.");
 

@@ -2,11 +2,12 @@ using System.Text.Json.Serialization;
 using Townhall.Api.Backlog;
 using Townhall.Api.Blobs;
 using Townhall.Api.Messages;
+using Townhall.Api.Steering;
 using Townhall.Api.Tasks;
 
 namespace Townhall.Api;
 
-/// <summary>The documents of the backlog, of messages, blobs and lists of tasks, with the rules of <see cref="TownhallJson"/>.</summary>
+/// <summary>The documents of the backlog, of messages, words, blobs and lists of tasks, with the rules of <see cref="TownhallJson"/>.</summary>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
     UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
@@ -26,4 +27,5 @@ namespace Townhall.Api;
 [JsonSerializable(typeof(TaskListView))]
 [JsonSerializable(typeof(PendingView))]
 [JsonSerializable(typeof(StoredBlob))]
+[JsonSerializable(typeof(NotedSteering))]
 internal sealed partial class RestJson : JsonSerializerContext;

@@ -37,6 +37,7 @@ public sealed class RunningTown : IAsyncLifetime
             ["TOWN_IDLE_TIMEOUT_SECS"] = "2",
             ["TOWN_SCALE_DOWN_QUIET_SECS"] = "1",
             ["TOWN_MAX_WORKERS"] = "2",
+            ["TOWN_MAX_AGENTS"] = "1000",
             ["NO_COLOR"] = "1",
         });
         await Eventually.Is(

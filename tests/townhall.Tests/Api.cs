@@ -9,18 +9,18 @@ internal sealed class Api : IAsyncDisposable
 {
     private readonly RedisInstance _redis;
     private readonly List<ServiceProcess> _replicas = [];
+    private readonly IReadOnlyDictionary<string, string> _settings;
 
-    private Api(TestDatabase database, RedisInstance redis)
-    {
-        Database = database;
-        _redis = redis;
-    }
+    private Api(TestDatabase database, RedisInstance redis, IReadOnlyDictionary<string, string> settings) =>
+        (Database, _redis, _settings) = (database, redis, settings);
 
     public TestDatabase Database { get; }
 
-    public static async Task<Api> StartAsync(PostgresServer postgres, RedisServer redis, CancellationToken deadline, int replicas = 1)
+    /// <param name="settings">Beside the usual ones.</param>
+    public static async Task<Api> StartAsync(
+        PostgresServer postgres, RedisServer redis, CancellationToken deadline, int replicas = 1, IReadOnlyDictionary<string, string>? settings = null)
     {
-        var api = new Api(await postgres.CreateDatabaseAsync(deadline), redis.Instance);
+        var api = new Api(await postgres.CreateDatabaseAsync(deadline), redis.Instance, settings ?? new Dictionary<string, string>());
         for (var i = 0; i < replicas; i++)
         {
             await api.AddReplicaAsync(deadline);
@@ -29,8 +29,16 @@ internal sealed class Api : IAsyncDisposable
         return api;
     }
 
-    public async Task AddReplicaAsync(CancellationToken deadline) =>
-        _replicas.Add(await ServiceProcess.StartAsync("services/townhall", Database.Settings(_redis), deadline));
+    public async Task AddReplicaAsync(CancellationToken deadline)
+    {
+        var settings = Database.Settings(_redis);
+        foreach (var (name, value) in _settings)
+        {
+            settings[name] = value;
+        }
+
+        _replicas.Add(await ServiceProcess.StartAsync("services/townhall", settings, deadline));
+    }
 
     /// <summary>Kills one at once, as a crash would.</summary>
     public async Task KillReplicaAsync(int replica, CancellationToken deadline)

@@ -22,13 +22,13 @@ internal sealed class Parts(TestDatabase database) : IServiceProvider
     /// <summary>Who calls, where a test calls a handler itself.</summary>
     public static Caller Somebody { get; } = new("local", ScopeSet.Admin, "any");
 
-    public TownSettings Town { get; } = new() { Name = database.Town, Root = "/", IdleTimeout = TimeSpan.FromMinutes(5) };
+    public TownSettings Town { get; } = new() { Name = database.Town, Root = "/", IdleTimeout = TimeSpan.FromMinutes(5), MaxAgents = 1000 };
 
-    public AgentStore Agents => new(database.App, Town);
+    public AgentStore Agents => new(database.App, Town, new(Town));
 
     public TaskStore Tasks => new(database.App, Town);
 
-    public ControlStore Control => new(database.App, Town);
+    public ControlStore Control => new(database.App, Town, new(Town));
 
     public LimitStore Limits => new(database.App, Town);
 
@@ -47,7 +47,7 @@ internal sealed class Parts(TestDatabase database) : IServiceProvider
     public async Task<AgentId> SpawnAsync(string name, CancellationToken deadline, string? nickname = null, string? role = null)
     {
         var id = AgentId.New();
-        Assert.True(await Agents.TrySpawnAsync(id, new NewAgent(name, "sh", role, nickname), "sh", "test", deadline));
+        Assert.Equal(SpawnOutcome.Spawned, await Agents.SpawnAsync(id, new NewAgent(name, "sh", role, nickname), "sh", "test", deadline));
         return id;
     }
 

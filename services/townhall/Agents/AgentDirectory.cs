@@ -31,12 +31,15 @@ internal sealed class AgentDirectory(AgentStore agents)
     /// <summary>Whether a reference means the town's mailbox, whatever else it could mean.</summary>
     public static bool IsSupervisor(string reference) =>
         reference.Equals("supervisor", StringComparison.OrdinalIgnoreCase) || reference.Equals("conductor", StringComparison.OrdinalIgnoreCase)
-        || (Guid.TryParse(reference, out var id) && id == AgentId.Supervisor.Value);
+        || (Guid.TryParse(TaggedIds.Bare(reference, TaggedIds.Agent), out var id) && id == AgentId.Supervisor.Value);
 
-    public ValueTask<AgentReference> ResolveAsync(string reference, CancellationToken cancellationToken) =>
-        _known.TryGetValue(reference, out var known) ? new(known)
-        : IsSupervisor(reference) ? new(new AgentReference.Supervisor())
-        : new(AskAsync(reference, cancellationToken));
+    public ValueTask<AgentReference> ResolveAsync(string reference, CancellationToken cancellationToken)
+    {
+        var bare = TaggedIds.Bare(reference, TaggedIds.Agent);
+        return _known.TryGetValue(bare, out var known) ? new(known)
+            : IsSupervisor(bare) ? new(new AgentReference.Supervisor())
+            : new(AskAsync(bare, cancellationToken));
+    }
 
     /// <summary>The one agent that is meant, or why there is not exactly one. The supervisor is none.</summary>
     public async ValueTask<(AgentId Id, Refusal? Refusal)> OneAsync(string reference, CancellationToken cancellationToken)
@@ -68,7 +71,7 @@ internal sealed class AgentDirectory(AgentStore agents)
         };
     }
 
-    public void Forget(string reference) => _known.TryRemove(reference, out _);
+    public void Forget(string reference) => _known.TryRemove(TaggedIds.Bare(reference, TaggedIds.Agent), out _);
 
     private async Task<AgentReference> AskAsync(string reference, CancellationToken cancellationToken)
     {

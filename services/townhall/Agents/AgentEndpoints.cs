@@ -20,7 +20,9 @@ internal static class AgentEndpoints
     private const int PageMost = 1000;
 
     public static void AddAgents(this IHostApplicationBuilder builder) =>
-        builder.Services.AddSingleton<AgentStore>().AddSingleton<ControlStore>().AddSingleton<AgentDirectory>();
+        builder.Services.AddSingleton(static services => new AgentTally(
+                services.GetRequiredService<AgentStore>().CountAsync, services.GetRequiredService<TimeProvider>()))
+            .AddSingleton<AgentCeiling>().AddSingleton<AgentStore>().AddSingleton<ControlStore>().AddSingleton<AgentDirectory>();
 
     public static void MapAgents(this IEndpointRouteBuilder routes)
     {
@@ -51,14 +53,14 @@ internal static class AgentEndpoints
         var made = new SpawnedAgent(id.Value, agent.Name!, cli, agent.RoleId, agent.Nickname, agent.ParentAgentId, "Starting");
         if (key is null)
         {
-            return await agents.TrySpawnAsync(id, agent, cli, caller.Name, cancellationToken)
-                ? TypedResults.Created($"/v1/agents/{id}", made)
-                : Problems.NameTaken(agent.Name!);
+            var spawned = await agents.SpawnAsync(id, agent, cli, caller.Name, cancellationToken);
+            return spawned == SpawnOutcome.Spawned ? TypedResults.Created($"/v1/agents/{id}", made) : Refused(spawned);
         }
 
+        var refused = SpawnOutcome.NameTaken;
         var outcome = await keys.OnceAsync(
             caller.Name, key, id.Value, StatusCodes.Status201Created,
-            async (connection, stop) => await agents.TrySpawnAsync(connection, id, agent, cli, caller.Name, stop)
+            async (connection, stop) => (refused = await agents.SpawnAsync(connection, id, agent, cli, caller.Name, stop)) == SpawnOutcome.Spawned
                 ? JsonSerializer.Serialize(made, TownhallJson.Default.SpawnedAgent)
                 : null,
             cancellationToken);
@@ -67,9 +69,11 @@ internal static class AgentEndpoints
             KeyOutcome.Answered(var status, var response, var replayed) =>
                 KeyedAnswer.Made(status, response, "/v1/agents/", "agent_id", replayed),
             KeyOutcome.Reused => Problems.KeyReused(),
-            KeyOutcome.NothingMade => Problems.NameTaken(agent.Name!),
+            KeyOutcome.NothingMade => Refused(refused),
             _ => throw new UnreachableException(),
         };
+
+        Refusal Refused(SpawnOutcome why) => why == SpawnOutcome.TooMany ? Problems.TooManyAgents(town.MaxAgents) : Problems.NameTaken(agent.Name!);
     }
 
     internal static async Task<Results<Ok<AgentListView>, Refusal>> ListAgents(

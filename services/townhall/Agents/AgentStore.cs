@@ -6,21 +6,44 @@ using Townhall.ServiceDefaults.Settings;
 
 namespace Townhall.Api.Agents;
 
+/// <summary>How a spawn ended. Only <see cref="Spawned"/> made anything.</summary>
+internal enum SpawnOutcome
+{
+    Spawned,
+
+    /// <summary>Its name or nickname is taken.</summary>
+    NameTaken,
+
+    /// <summary>The town has as many agents as it may have.</summary>
+    TooMany,
+}
+
 /// <summary>Every statement over <c>agent</c> in this service.</summary>
-internal sealed class AgentStore(NpgsqlDataSource database, TownSettings town)
+internal sealed class AgentStore(NpgsqlDataSource database, TownSettings town, AgentCeiling ceiling)
 {
     /// <summary>Makes an agent, with its ledger entry.</summary>
-    /// <returns>False when its name or nickname is taken; then nothing was made.</returns>
-    public async Task<bool> TrySpawnAsync(AgentId id, NewAgent agent, string cli, string actor, CancellationToken cancellationToken)
+    public async Task<SpawnOutcome> SpawnAsync(AgentId id, NewAgent agent, string cli, string actor, CancellationToken cancellationToken)
     {
         await using var connection = await database.OpenConnectionAsync(cancellationToken);
-        return await TrySpawnAsync(connection, id, agent, cli, actor, cancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        var outcome = await SpawnAsync(connection, id, agent, cli, actor, cancellationToken);
+        if (outcome == SpawnOutcome.Spawned)
+        {
+            await transaction.CommitAsync(cancellationToken);
+        }
+
+        return outcome;
     }
 
     /// <summary>The same in the transaction that <paramref name="connection"/> is in.</summary>
-    public async Task<bool> TrySpawnAsync(
+    public async Task<SpawnOutcome> SpawnAsync(
         NpgsqlConnection connection, AgentId id, NewAgent agent, string cli, string actor, CancellationToken cancellationToken)
     {
+        if (!await ceiling.HasRoomAsync(connection, id, cancellationToken))
+        {
+            return SpawnOutcome.TooMany;
+        }
+
         await using var command = new NpgsqlCommand("""
             WITH made AS (
                 INSERT INTO agent (id, town, name, nickname, role_id, parent_agent_id, cli, runtime, grants,
@@ -51,7 +74,7 @@ internal sealed class AgentStore(NpgsqlDataSource database, TownSettings town)
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = actor });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = agent.Tenant ?? "default" });
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = agent.Weight ?? 1 });
-        return await command.ExecuteNonQueryAsync(cancellationToken) == 1;
+        return await command.ExecuteNonQueryAsync(cancellationToken) == 1 ? SpawnOutcome.Spawned : SpawnOutcome.NameTaken;
     }
 
     /// <summary>The agents that <paramref name="reference"/> means: an id, a name, a nickname, a label such as
@@ -161,7 +184,7 @@ internal sealed class AgentStore(NpgsqlDataSource database, TownSettings town)
         return await row.ReadAsync(cancellationToken)
             ? new(
                 AgentId.Supervisor.Value, "supervisor", null, "supervisor", null, "fresh", "", nameof(AgentState.Idle), "mailbox",
-                TrustLevels.Trusted, 0, 0, 0, 0, row.GetInt64(1), row.GetInt64(2), null, row.GetDateTime(0), null, 0, null, "default", 1, false)
+                TrustLevels.Trusted, 0, 0, 0, 0, row.GetInt64(1), row.GetInt64(2), null, row.GetDateTime(0), null, 0, null, "default", 1, false, nameof(AgentPhase.Init))
             : throw new InvalidOperationException($"Town {town.Name} is not in the database; the schema step makes it.");
     }
 
@@ -178,7 +201,7 @@ internal sealed class AgentStore(NpgsqlDataSource database, TownSettings town)
         row.GetString(6), row.GetString(7), row.GetString(8), row.GetString(9), row.GetInt32(10), row.GetInt32(11),
         row.GetInt64(12), row.GetInt64(13), row.GetInt64(23), row.GetInt64(24), Text(row, 15), row.GetDateTime(16),
         row.IsDBNull(17) ? null : row.GetDateTime(17), row.GetInt32(18), row.IsDBNull(19) ? null : row.GetDouble(19), row.GetString(20),
-        row.GetInt32(21), row.GetBoolean(22));
+        row.GetInt32(21), row.GetBoolean(22), AgentPhases.Of(Enum.Parse<AgentState>(row.GetString(7)), row.GetInt32(11), !row.IsDBNull(17)).ToString());
 
     private static string? Text(NpgsqlDataReader row, int column) => row.IsDBNull(column) ? null : row.GetString(column);
 }

@@ -53,6 +53,11 @@ internal static class ControlEndpoints
             return refusal;
         }
 
+        if (caller.Agent == id)
+        {
+            return Problems.BoundToAgent("it never changes its own agent");
+        }
+
         if (change.NewNickname is { } nickname && await agents.IsNameOfAnotherAsync(nickname, id, cancellationToken))
         {
             return Problems.NameTaken(nickname);
@@ -107,6 +112,11 @@ internal static class ControlEndpoints
         if (!moved.Legal)
         {
             return Problems.AgentMoveRefused(moved.Name, Word(on), moved.Control);
+        }
+
+        if (moved.Ceiling is { } most)
+        {
+            return Problems.TooManyAgents(most);
         }
 
         // Also when nothing changed: who asks again may do so because the first ring was lost.

@@ -10,16 +10,39 @@ namespace Townhall.Api.Agents;
 /// <summary>Where an agent stands after somebody decided about it.</summary>
 /// <param name="Legal">False when the move is not allowed from <paramref name="Control"/>; then nothing changed.</param>
 /// <param name="Changed">False when it stood there already.</param>
-internal sealed record Moved(bool Legal, bool Changed, string Name, string Control, bool Frozen, int Running);
+/// <param name="Ceiling">As many agents as the town may have, where it has them, so that none begins again; then nothing changed.</param>
+internal sealed record Moved(bool Legal, bool Changed, string Name, string Control, bool Frozen, int Running, int? Ceiling = null);
 
 /// <summary>What people decide about agents, each with its ledger entry.</summary>
-internal sealed class ControlStore(NpgsqlDataSource database, TownSettings town)
+internal sealed class ControlStore(NpgsqlDataSource database, TownSettings town, AgentCeiling ceiling)
 {
     /// <returns>Null when there is no such agent.</returns>
     public async Task<Moved?> MoveAsync(AgentId agent, AgentEvent on, bool? freeze, string actor, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand(
-            "SELECT legal, changed, name, control, frozen, running FROM control_agent($1, $2, $3, $4, $5)");
+        await using var connection = await database.OpenConnectionAsync(cancellationToken);
+        if (on != AgentEvent.Restart)
+        {
+            return await MoveAsync(connection, agent, on, freeze, actor, cancellationToken);
+        }
+
+        // Who begins again counts like who begins.
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        var room = await ceiling.HasRoomAsync(connection, agent, cancellationToken);
+        var moved = await MoveAsync(connection, agent, on, freeze, actor, cancellationToken);
+        if (moved is { Changed: true } && !room)
+        {
+            return moved with { Ceiling = town.MaxAgents };
+        }
+
+        await transaction.CommitAsync(cancellationToken);
+        return moved;
+    }
+
+    private async Task<Moved?> MoveAsync(
+        NpgsqlConnection connection, AgentId agent, AgentEvent on, bool? freeze, string actor, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(
+            "SELECT legal, changed, name, control, frozen, running FROM control_agent($1, $2, $3, $4, $5)", connection);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = agent.Value });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = ControlEndpoints.Word(on) });

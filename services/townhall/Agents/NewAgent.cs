@@ -36,7 +36,7 @@ internal sealed record NewAgent(
         nickname is null ? null
         : Text("nickname", nickname, 128)
         ?? (AgentDirectory.IsSupervisor(nickname) ? Problems.NameReserved(nickname) : null)
-        ?? (Guid.TryParse(nickname, out _) ? Problems.Invalid("nickname must not be a UUID.") : null);
+        ?? (Guid.TryParse(TaggedIds.Bare(nickname, TaggedIds.Agent), out _) ? Problems.Invalid("nickname must not be a UUID.") : null);
 
     private static Refusal? NameFault(string? name)
     {
@@ -98,12 +98,14 @@ internal sealed record SpawnedAgent(Guid AgentId, string Name, string Cli, strin
 
 /// <summary>An agent as people see it. <c>state</c> is PascalCase here, as the contract says.</summary>
 /// <param name="Frozen">Paused, and what it runs stands still.</param>
+/// <param name="Phase">Where it is in its life, beside what it does: docs/control.md.</param>
 internal sealed record AgentView(
     Guid Id, string Name, string? Nickname, string? RoleId, Guid? ParentAgentId,
     [AllowedValues("fresh", "forkedcontext", "resumed")] string SpawnMode, string Cli,
     [AllowedValues("Cold", "Starting", "Idle", "Working", "Paused", "Draining", "Stopped", "Error")] string State,
     string Runtime, [AllowedValues("untrusted", "sandboxed", "trusted", "privileged")] string TrustLevel, int MaxConcurrency, int Running, long RoundsCompleted, long TasksCompleted,
     long InboxLen, long UrgentLen, string? CurrentScope, DateTime CreatedAt, DateTime? LastActiveAt,
-    int MaxAttempts, double? TimeoutSecs, string Tenant, int Weight, bool Frozen);
+    int MaxAttempts, double? TimeoutSecs, string Tenant, int Weight, bool Frozen,
+    [AllowedValues("Init", "Plan", "Act", "Observe", "Terminate")] string Phase);
 
 internal sealed record AgentListView(IReadOnlyList<AgentView> Agents, int Count, string? NextCursor);

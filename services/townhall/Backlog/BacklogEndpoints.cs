@@ -101,12 +101,12 @@ internal static class BacklogEndpoints
         [Microsoft.AspNetCore.Mvc.FromRoute(Name = "task_id")] string id, NewClaim claim, Caller caller, AgentDirectory directory, BacklogStore backlog,
         TaskStore tasks, Doorbell doorbell, CancellationToken cancellationToken)
     {
-        if (!Guid.TryParseExact(id, "D", out var parsed))
+        if (!TaggedIds.TryRead(id, TaggedIds.Task, out var parsed))
         {
             return Problems.BadTaskId();
         }
 
-        var (agent, refusal) = await directory.WorkingAsync(claim.Agent, cancellationToken);
+        var (agent, refusal) = (await directory.WorkingAsync(claim.Agent, cancellationToken)).For(caller, claim.Agent!);
         if (refusal is not null)
         {
             return refusal;
@@ -130,7 +130,7 @@ internal static class BacklogEndpoints
     internal static async Task<Results<Ok<AssignedAll>, Refusal>> AssignAll(
         NewClaim claim, Caller caller, AgentDirectory directory, BacklogStore backlog, Doorbell doorbell, CancellationToken cancellationToken)
     {
-        var (agent, refusal) = await directory.WorkingAsync(claim.Agent, cancellationToken);
+        var (agent, refusal) = (await directory.WorkingAsync(claim.Agent, cancellationToken)).For(caller, claim.Agent!);
         if (refusal is not null)
         {
             return refusal;
@@ -152,9 +152,11 @@ internal static class BacklogEndpoints
 
     /// <summary>It ends as cancelled: nothing that was accepted vanishes.</summary>
     internal static async Task<Results<Ok<RemovedTask>, Refusal>> RemoveTask(
-        [Microsoft.AspNetCore.Mvc.FromRoute(Name = "task_id")] string id, Caller caller, BacklogStore backlog, CancellationToken cancellationToken) =>
-        !Guid.TryParseExact(id, "D", out var parsed) ? Problems.BadTaskId()
-        : await backlog.RemoveAsync(new TaskId(parsed), caller.Name, cancellationToken) ? TypedResults.Ok(new RemovedTask(true, parsed))
+        [Microsoft.AspNetCore.Mvc.FromRoute(Name = "task_id")] string id, Caller caller, BacklogStore backlog, TaskStore tasks,
+        CancellationToken cancellationToken) =>
+        !TaggedIds.TryRead(id, TaggedIds.Task, out var parsed) ? Problems.BadTaskId()
+        : await tasks.IsInReachAsync(new TaskId(parsed), caller, cancellationToken)
+            && await backlog.RemoveAsync(new TaskId(parsed), caller.Name, cancellationToken) ? TypedResults.Ok(new RemovedTask(true, parsed))
         : Problems.NothingToRemove(id);
 
     private static Refusal Refused(string verdict, string reference, AgentDirectory directory)

@@ -24,12 +24,15 @@ internal sealed class BulkStore(NpgsqlDataSource database, TownSettings town)
     private static readonly string FreezeLive = Freeze(Live);
     private static readonly string FreezeEnded = Freeze(Ended);
 
+    /// <summary>For calls that take several statements, with or without a transaction around them.</summary>
+    public async Task<NpgsqlConnection> OpenAsync(CancellationToken cancellationToken) => await database.OpenConnectionAsync(cancellationToken);
+
     /// <summary>Keeps which tasks the filter finds at this instant.</summary>
     /// <returns>How many, when the token expires and the ten oldest; no expiry when they were too many and nothing was kept.</returns>
     public async Task<(int Count, DateTime? ExpiresAt, Guid[] Oldest)> FreezeAsync(
-        Guid id, NewBulk bulk, Guid? agent, Guid? to, byte[] tokenHash, string actor, CancellationToken cancellationToken)
+        NpgsqlConnection connection, Guid id, NewBulk bulk, Guid? agent, Guid? to, byte[] tokenHash, string actor, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand(bulk.Action == "retry" ? FreezeEnded : FreezeLive);
+        await using var command = new NpgsqlCommand(bulk.Action == "retry" ? FreezeEnded : FreezeLive, connection);
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = id });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = bulk.States });
@@ -50,9 +53,9 @@ internal sealed class BulkStore(NpgsqlDataSource database, TownSettings town)
 
     /// <summary>Lets a frozen selection run. A token does so once.</summary>
     /// <returns>The selection, or null when the token is unknown, used or expired.</returns>
-    public async Task<Guid?> ConfirmAsync(byte[] tokenHash, string actor, CancellationToken cancellationToken)
+    public async Task<Guid?> ConfirmAsync(NpgsqlConnection connection, byte[] tokenHash, string actor, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand("""
+        await using var command = new NpgsqlCommand("""
             WITH started AS (
                 UPDATE bulk_selection SET state = 'running', started_at = now(), traceparent = $4
                 WHERE token_sha256 = $1 AND town = $2 AND created_by = $3 AND state = 'frozen' AND expires_at > now()
@@ -63,7 +66,7 @@ internal sealed class BulkStore(NpgsqlDataSource database, TownSettings town)
                 FROM started
             )
             SELECT id FROM started
-            """);
+            """, connection);
         command.Parameters.Add(new NpgsqlParameter<byte[]> { TypedValue = tokenHash });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = actor });
@@ -75,10 +78,17 @@ internal sealed class BulkStore(NpgsqlDataSource database, TownSettings town)
     /// <summary>How far a selection is; null when there is none.</summary>
     public async Task<BulkView?> FindAsync(Guid id, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand("""
+        await using var connection = await database.OpenConnectionAsync(cancellationToken);
+        return await FindAsync(connection, id, cancellationToken);
+    }
+
+    /// <summary>The same in the transaction that <paramref name="connection"/> is in.</summary>
+    public async Task<BulkView?> FindAsync(NpgsqlConnection connection, Guid id, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand("""
             SELECT id, action, state, total, done, skipped, failed, reasons::text, created_at, started_at, finished_at
             FROM bulk_selection WHERE id = $1 AND town = $2
-            """);
+            """, connection);
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = id });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         await using var row = await command.ExecuteReaderAsync(cancellationToken);

@@ -24,7 +24,7 @@ internal sealed record NewBulk(
         ["reassign"] = (["pending", "assigned"], ["assigned"]),
     };
 
-    internal string[] States => Filter?.State ?? Actions[Action!].Usual;
+    internal string[] States => Filter?.States ?? Actions[Action!].Usual;
 
     public Refusal? Fault()
     {
@@ -42,7 +42,7 @@ internal sealed record NewBulk(
         var wrong = (DryRun ? null : "dry_run must be true: look first, then send the confirm_token it answers.")
             ?? ((To is not null) == (Action == "reassign") ? null : "to names the agent of a reassign, and of nothing else.")
             ?? (To is null ? null : PlainText.Fault("to", To, 256, lines: false))
-            ?? (Filter?.State is { } asked && (asked.Length == 0 || asked.Except(states.Legal).Any())
+            ?? (Filter?.States is { } asked && (asked.Length == 0 || asked.Except(states.Legal).Any())
                 ? $"filter.state of {Action} holds at least one of {string.Join(", ", states.Legal)}." : null)
             ?? (Filter?.FailureCode is not null && Action != "retry" ? "filter.failure_code is for ended tasks: for a retry." : null)
             ?? Filter?.Fault();
@@ -51,11 +51,14 @@ internal sealed record NewBulk(
 }
 
 /// <summary>Tasks for which everything holds that is said.</summary>
+/// <param name="State"><c>in_flight</c> is another word for <c>running</c>.</param>
 internal sealed record BulkFilter(
-    [MinLength(1), AllowedValues("pending", "assigned", "running", "waiting", "failed", "cancelled", "dead")] string[]? State = null,
+    [MinLength(1), AllowedValues("pending", "assigned", "running", "in_flight", "waiting", "failed", "cancelled", "dead")] string[]? State = null,
     [Plain(256)] string? Agent = null, [Plain(TaskLimits.TagLength)] string? Tag = null, DateTimeOffset? CreatedAfter = null,
     DateTimeOffset? CreatedBefore = null, [Plain(128)] string? FailureCode = null)
 {
+    internal string[]? States => State is null ? null : [.. State.Select(TaskStates.Known).Distinct(StringComparer.Ordinal)];
+
     public string? Fault() =>
         (Agent is null ? null : PlainText.Fault("filter.agent", Agent, 256, lines: false))
         ?? (Tag is null ? null : PlainText.Fault("filter.tag", Tag, TaskLimits.TagLength, lines: false))

@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Http.HttpResults;
+using Townhall.Api.Caching;
 using Townhall.Contracts.Ids;
 using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Problems;
@@ -11,13 +12,13 @@ internal static class ExplainEndpoints
     public static void AddExplain(this IHostApplicationBuilder builder) => builder.Services.AddSingleton<ExplainStore>();
 
     public static void MapExplain(this IEndpointRouteBuilder routes) =>
-        routes.MapGet("/v1/tasks/{id}/explain", ExplainTask).RequireAuthorization(Scopes.TownRead).WithTags("Tasks");
+        routes.MapGet("/v1/tasks/{id}/explain", ExplainTask).RequireAuthorization(Scopes.TownRead).WithEntityTag().WithTags("Tasks");
 
     /// <summary>Why it waits now, since when, what would change it, and how many come before it.</summary>
     internal static async Task<Results<Ok<ExplanationView>, Refusal>> ExplainTask(
         string id, ExplainStore explain, TownSettings town, CancellationToken cancellationToken)
     {
-        if (!Guid.TryParseExact(id, "D", out var parsed))
+        if (!TaggedIds.TryRead(id, TaggedIds.Task, out var parsed))
         {
             return Problems.BadTaskId();
         }

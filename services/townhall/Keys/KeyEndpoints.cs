@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using System.Diagnostics;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Townhall.Api.Caching;
 using Townhall.Api.Text;
 using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Problems;
@@ -10,6 +11,9 @@ namespace Townhall.Api.Keys;
 /// <summary>Named keys of callers. A key is told once, when it is made; afterwards nobody can read it, also not from the database.</summary>
 internal static class KeyEndpoints
 {
+    /// <summary>Names this list for its cursors.</summary>
+    private const string List = "keys";
+
     private const int PageMost = 1000;
 
     public static void AddKeys(this IHostApplicationBuilder builder)
@@ -21,7 +25,7 @@ internal static class KeyEndpoints
     public static void MapKeys(this IEndpointRouteBuilder routes)
     {
         var keys = routes.MapGroup("/v1/keys").WithTags("Keys");
-        keys.MapGet("", ListKeys).RequireAuthorization(Scopes.Admin);
+        keys.MapGet("", ListKeys).RequireAuthorization(Scopes.Admin).WithEntityTag();
         keys.MapPost("", MakeKey).RequireAuthorization(Scopes.Admin);
         keys.MapPost("/{id}/rotate", RotateKey).RequireAuthorization(Scopes.Admin);
         keys.MapDelete("/{id}", RevokeKey).RequireAuthorization(Scopes.Admin);
@@ -35,14 +39,14 @@ internal static class KeyEndpoints
             return Problems.BadQuery($"limit must be 1 to {PageMost}.");
         }
 
-        if (cursor is not null && !KeyStore.IsId(cursor))
+        if (!Cursors.TryReadText(List, cursor, out var after))
         {
             return Problems.BadCursor();
         }
 
-        var page = await keys.ListAsync(cursor ?? "", limit + 1, cancellationToken);
+        var page = await keys.ListAsync(after, limit + 1, cancellationToken);
         var shown = page.Count > limit ? page[..limit] : page;
-        return TypedResults.Ok(new KeyListView(shown, shown.Count, page.Count > limit ? shown[^1].KeyId : null));
+        return TypedResults.Ok(new KeyListView(shown, shown.Count, page.Count > limit ? Cursors.WriteText(List, shown[^1].KeyId) : null));
     }
 
     /// <summary>201 with the key itself, for the only time. It takes no idempotency key, because an answer that is kept would keep the secret.</summary>
@@ -52,6 +56,11 @@ internal static class KeyEndpoints
         if (key.Fault() is { } fault)
         {
             return fault;
+        }
+
+        if (caller.Agent is not null)
+        {
+            return Problems.BoundToAgent("it makes no keys");
         }
 
         context.Response.Headers.CacheControl = "no-store";
@@ -78,6 +87,11 @@ internal static class KeyEndpoints
         if (!KeyStore.IsId(id))
         {
             return Problems.KeyNotFound(id);
+        }
+
+        if (caller.Agent is not null)
+        {
+            return Problems.BoundToAgent("it makes no keys");
         }
 
         context.Response.Headers.CacheControl = "no-store";

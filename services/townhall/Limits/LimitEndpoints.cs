@@ -1,7 +1,6 @@
-using System.Buffers.Text;
 using System.ComponentModel.DataAnnotations;
-using System.Text;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Townhall.Api.Caching;
 using Townhall.Api.Text;
 using Townhall.Contracts.Tasks;
 using Townhall.ServiceDefaults.Authentication;
@@ -12,6 +11,9 @@ namespace Townhall.Api.Limits;
 /// <summary>What keys allow, who holds them, and the shares of tenants.</summary>
 internal static class LimitEndpoints
 {
+    /// <summary>Names this list for its cursors.</summary>
+    private const string List = "limits";
+
     private const int PageMost = 1000;
     private const int KeyBytes = 4 * TaskLimits.KeyLength;
 
@@ -20,13 +22,13 @@ internal static class LimitEndpoints
     public static void MapLimits(this IEndpointRouteBuilder routes)
     {
         var limits = routes.MapGroup("/v1/limits").WithTags("Limits");
-        limits.MapGet("", ListLimits).RequireAuthorization(Scopes.TownRead);
-        limits.MapGet("/{key}", GetLimit).RequireAuthorization(Scopes.TownRead);
+        limits.MapGet("", ListLimits).RequireAuthorization(Scopes.TownRead).WithEntityTag();
+        limits.MapGet("/{key}", GetLimit).RequireAuthorization(Scopes.TownRead).WithEntityTag();
         limits.MapPut("/{key}", PutLimit).RequireAuthorization(Scopes.AgentManage);
         limits.MapDelete("/{key}", DeleteLimit).RequireAuthorization(Scopes.AgentManage);
-        limits.MapGet("/{key}/holders", GetHolders).RequireAuthorization(Scopes.TownRead);
+        limits.MapGet("/{key}/holders", GetHolders).RequireAuthorization(Scopes.TownRead).WithEntityTag();
         var tenants = routes.MapGroup("/v1/tenants/{name}").WithTags("Limits");
-        tenants.MapGet("", GetTenant).RequireAuthorization(Scopes.TownRead);
+        tenants.MapGet("", GetTenant).RequireAuthorization(Scopes.TownRead).WithEntityTag();
         tenants.MapPut("", PutTenant).RequireAuthorization(Scopes.AgentManage);
     }
 
@@ -38,25 +40,15 @@ internal static class LimitEndpoints
             return Problems.BadQuery($"limit must be 1 to {PageMost}.");
         }
 
-        var after = "";
-        if (cursor is not null)
+        if (!Cursors.TryReadText(List, cursor, out var after))
         {
-            if (cursor.Length > KeyBytes * 2 || !Base64Url.IsValid(cursor))
-            {
-                return Problems.BadCursor();
-            }
-
-            after = Encoding.UTF8.GetString(Base64Url.DecodeFromChars(cursor));
-            if (PlainText.Fault("cursor", after, KeyBytes, lines: false) is not null)
-            {
-                return Problems.BadCursor();
-            }
+            return Problems.BadCursor();
         }
 
         var page = await limits.ListAsync(after, limit + 1, cancellationToken);
         var shown = page.Count > limit ? page[..limit] : page;
         return TypedResults.Ok(new LimitListView(
-            shown, shown.Count, page.Count > limit ? Base64Url.EncodeToString(Encoding.UTF8.GetBytes(shown[^1].Key)) : null));
+            shown, shown.Count, page.Count > limit ? Cursors.WriteText(List, shown[^1].Key) : null));
     }
 
     internal static async Task<Results<Ok<LimitView>, Refusal>> GetLimit(string key, LimitStore limits, CancellationToken cancellationToken) =>
@@ -68,7 +60,7 @@ internal static class LimitEndpoints
     internal static async Task<Results<Ok<LimitView>, Refusal>> PutLimit(
         string key, NewLimit limit, Caller caller, LimitStore limits, CancellationToken cancellationToken)
     {
-        if ((Read(ref key) ?? limit.Fault(key)) is { } fault)
+        if ((OfAgents(caller) ?? Read(ref key) ?? limit.Fault(key)) is { } fault)
         {
             return fault;
         }
@@ -80,7 +72,7 @@ internal static class LimitEndpoints
     /// <summary>Takes the limit back: a concurrency key is one at a time again, a rate key and the town hold nothing back.</summary>
     internal static async Task<Results<NoContent, Refusal>> DeleteLimit(
         string key, Caller caller, LimitStore limits, CancellationToken cancellationToken) =>
-        Read(ref key) is { } fault ? fault
+        (OfAgents(caller) ?? Read(ref key)) is { } fault ? fault
         : await limits.ForgetAsync(key, caller.Name, cancellationToken) ? TypedResults.NoContent()
         : Problems.LimitNotFound(key);
 
@@ -106,7 +98,7 @@ internal static class LimitEndpoints
     internal static async Task<Results<Ok<TenantView>, Refusal>> PutTenant(
         string name, NewShare share, Caller caller, LimitStore limits, CancellationToken cancellationToken)
     {
-        if ((Read(ref name) ?? (share.Weight is >= 1 and <= 100 ? null : Problems.Invalid("weight must be 1 to 100."))) is { } fault)
+        if ((OfAgents(caller) ?? Read(ref name) ?? (share.Weight is >= 1 and <= 100 ? null : Problems.Invalid("weight must be 1 to 100."))) is { } fault)
         {
             return fault;
         }
@@ -114,6 +106,9 @@ internal static class LimitEndpoints
         await limits.SetTenantAsync(name, share.Weight!.Value, caller.Name, cancellationToken);
         return TypedResults.Ok(await limits.TenantAsync(name, cancellationToken));
     }
+
+    /// <summary>What an agent may do at once is not for agents to say.</summary>
+    private static Refusal? OfAgents(Caller caller) => caller.Agent is null ? null : Problems.BoundToAgent("it sets no limits and no shares");
 
     /// <summary>A slash inside a path segment arrives encoded, everything else is decoded already.</summary>
     private static Refusal? Read(ref string name)
@@ -151,7 +146,11 @@ internal sealed record LimitView(
 internal sealed record LimitListView(IReadOnlyList<LimitView> Limits, int Count, string? NextCursor);
 
 /// <param name="Holders">At most 1000, longest first.</param>
-internal sealed record HoldersView(string Key, IReadOnlyList<HolderView> Holders, int Count, int? MaxConcurrency, long Held, long Parked);
+internal sealed record HoldersView(string Key, IReadOnlyList<HolderView> Holders, int Count, int? MaxConcurrency, long Held, long Parked) : ITagged
+{
+    // That it is held longer with every look is no news.
+    object ITagged.ForTag() => this with { Holders = [.. Holders.Select(static holder => holder with { HeldForSecs = 0 })] };
+}
 
 /// <param name="LeaseUntil">When the permit comes back at the latest, unless the lease is renewed.</param>
 internal sealed record HolderView(

@@ -57,6 +57,11 @@ internal static class MessageEndpoints
             return unknown;
         }
 
+        if (message.KindWord == NewMessage.Task && to != AgentId.Supervisor && !caller.Reaches(to))
+        {
+            return Problems.BoundToAgent("it tells others words (kind query, info or ack) and gives tasks to its own agent");
+        }
+
         // Nobody runs the supervisor: what is a task elsewhere is words there.
         TaskId? task = message.KindWord == NewMessage.Task && to != AgentId.Supervisor ? TaskId.New() : null;
         var letter = new Letter(TaskId.New().Value, to, message, from, task);
@@ -121,7 +126,7 @@ internal static class MessageEndpoints
 
     internal static async Task<Results<Ok<MessageView>, Refusal>> GetMessage(
         [Microsoft.AspNetCore.Mvc.FromRoute(Name = "message_id")] string id, MessageStore messages, CancellationToken cancellationToken) =>
-        !Guid.TryParseExact(id, "D", out var parsed) ? Problems.BadMessageId()
+        !TaggedIds.TryRead(id, TaggedIds.Message, out var parsed) ? Problems.BadMessageId()
         : await messages.FindAsync(parsed, cancellationToken) is { } message ? TypedResults.Ok(message)
         : Problems.MessageNotFound(id);
 
@@ -129,9 +134,14 @@ internal static class MessageEndpoints
     internal static async Task<Results<Ok<RemovedMessage>, Refusal>> RemoveMessage(
         [Microsoft.AspNetCore.Mvc.FromRoute(Name = "message_id")] string id, Caller caller, MessageStore messages, CancellationToken cancellationToken)
     {
-        if (!Guid.TryParseExact(id, "D", out var parsed))
+        if (!TaggedIds.TryRead(id, TaggedIds.Message, out var parsed))
         {
             return Problems.BadMessageId();
+        }
+
+        if (caller.HeldTo() is { } own && await messages.FindAsync(parsed, cancellationToken) is { } message && message.ToAgent != own.Value)
+        {
+            return Problems.MessageNotFound(id);
         }
 
         return await messages.RemoveAsync(parsed, caller.Name, cancellationToken) switch

@@ -32,7 +32,7 @@ internal static class OutputEndpoints
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, host.ApplicationStopping);
         var cancellationToken = either.Token;
-        if (!Guid.TryParseExact(id, "D", out var parsed) || attempt is < 1 || offset < 0)
+        if (!TaggedIds.TryRead(id, TaggedIds.Task, out var parsed) || attempt is < 1 || offset < 0)
         {
             await Problems.BadQuery("The id is a UUID, attempt at least 1, offset at least 0.").ExecuteAsync(context);
             return;

@@ -144,9 +144,14 @@ internal static class RecoveryEndpoints
     }
 
     /// <summary>Removes agents that have ended, with <c>all</c> also cold ones; never one with a live task or a running attempt.</summary>
-    internal static async Task<Ok<PrunedView>> Prune(
+    internal static async Task<Results<Ok<PrunedView>, Refusal>> Prune(
         Caller caller, AgentDirectory directory, RecoveryStore recovery, CancellationToken cancellationToken, PruneRequest? request = null, [FromQuery(Name = "dry_run")] bool dryRun = false)
     {
+        if (caller.Agent is not null && !dryRun)
+        {
+            return Problems.BoundToAgent("it prunes no agents, because its own could be one of them");
+        }
+
         var gone = await recovery.PruneAsync(request?.All ?? false, dryRun, caller.Name, cancellationToken);
         if (!dryRun)
         {

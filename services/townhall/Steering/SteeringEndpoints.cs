@@ -1,4 +1,9 @@
+using System.Diagnostics;
+using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Townhall.Api.Caching;
+using Townhall.Api.Idempotency;
+using Townhall.Api.Tasks;
 using Townhall.Api.Text;
 using Townhall.Contracts.Ids;
 using Townhall.Contracts.Tasks;
@@ -16,44 +21,79 @@ internal static class SteeringEndpoints
     public static void MapSteering(this IEndpointRouteBuilder routes)
     {
         var tasks = routes.MapGroup("/v1/tasks/{id}").WithTags("Tasks");
-        tasks.MapPost("/steer", SteerTask).RequireAuthorization(Scopes.TownWrite);
-        tasks.MapGet("/steering", ListSteering).RequireAuthorization(Scopes.TownRead);
+        tasks.MapPost("/steer", SteerTask).RequireAuthorization(Scopes.TownWrite).TakesIdempotencyKey();
+        tasks.MapGet("/steering", ListSteering).RequireAuthorization(Scopes.TownRead).WithEntityTag();
     }
 
     /// <summary>202: noted. A running attempt reads it in its steering file; a later one in its prompt.</summary>
-    internal static async Task<Results<Accepted<NotedSteering>, Refusal>> SteerTask(
-        string id, NewSteering note, Caller caller, SteeringStore steering, Doorbell doorbell, CancellationToken cancellationToken)
+    internal static async Task<Results<Accepted<NotedSteering>, KeyedAnswer, Refusal>> SteerTask(
+        string id, NewSteering note, IdempotencyKey? key, Caller caller, TaskStore tasks, SteeringStore steering, KeyStore keys, Doorbell doorbell,
+        CancellationToken cancellationToken)
     {
         if (PlainText.Fault("text", note.Text, TaskLimits.SteeringBytes, lines: true) is { } fault)
         {
             return Problems.Invalid(fault);
         }
 
-        if (!Guid.TryParseExact(id, "D", out var parsed))
+        if (!TaggedIds.TryRead(id, TaggedIds.Task, out var parsed))
         {
             return Problems.BadTaskId();
         }
 
-        var noted = await steering.SteerAsync(new TaskId(parsed), note.Text!, caller.Name, cancellationToken);
-        switch (noted)
+        var task = new TaskId(parsed);
+        var place = $"/v1/tasks/{task}/steering";
+        if (!await tasks.IsInReachAsync(task, caller, cancellationToken))
         {
-            case null:
-                return Problems.TaskNotFound(id);
-            case { Verdict: "full" }:
-                return Problems.SteeringFull(id);
-            case { Verdict: not "noted" }:
-                return Problems.TaskEnded(id, noted.Verdict);
-            default:
-                doorbell.Ring(Doorbell.Control, id);
-                return TypedResults.Accepted(
-                    $"/v1/tasks/{id}/steering", new NotedSteering(noted.Id, parsed, noted.State, noted.Attempt, noted.CreatedAt));
+            return Problems.TaskNotFound(id);
         }
+
+        Noted? noted;
+        if (key is null)
+        {
+            noted = await steering.SteerAsync(task, note.Text!, caller.Name, cancellationToken);
+            if (noted is not { Verdict: "noted" })
+            {
+                return Refused(noted, id);
+            }
+
+            doorbell.Ring(Doorbell.Control, task.ToString());
+            return TypedResults.Accepted(place, Answer(noted));
+        }
+
+        noted = null;
+        var outcome = await keys.OnceAsync(
+            caller.Name, key, parsed, StatusCodes.Status202Accepted,
+            async (connection, stop) => (noted = await steering.SteerAsync(connection, task, note.Text!, caller.Name, stop)) is { Verdict: "noted" }
+                ? JsonSerializer.Serialize(Answer(noted), RestJson.Default.NotedSteering)
+                : null,
+            cancellationToken);
+        switch (outcome)
+        {
+            case KeyOutcome.Answered(var status, var response, var replayed):
+                doorbell.Ring(Doorbell.Control, task.ToString());
+                return new KeyedAnswer(status, response, place, replayed);
+            case KeyOutcome.Reused:
+                return Problems.KeyReused();
+            case KeyOutcome.NothingMade:
+                return Refused(noted, id);
+            default:
+                throw new UnreachableException();
+        }
+
+        NotedSteering Answer(Noted made) => new(made.Id, parsed, made.State, made.Attempt, made.CreatedAt);
     }
+
+    private static Refusal Refused(Noted? noted, string id) => noted switch
+    {
+        null => Problems.TaskNotFound(id),
+        { Verdict: "full" } => Problems.SteeringFull(id),
+        _ => Problems.TaskEnded(id, noted.Verdict),
+    };
 
     internal static async Task<Results<Ok<SteeringListView>, Refusal>> ListSteering(
         string id, SteeringStore steering, CancellationToken cancellationToken)
     {
-        if (!Guid.TryParseExact(id, "D", out var parsed))
+        if (!TaggedIds.TryRead(id, TaggedIds.Task, out var parsed))
         {
             return Problems.BadTaskId();
         }

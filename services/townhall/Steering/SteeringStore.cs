@@ -14,8 +14,15 @@ internal sealed class SteeringStore(NpgsqlDataSource database, TownSettings town
     /// <returns>Null when there is no such task.</returns>
     public async Task<Noted?> SteerAsync(TaskId task, string text, string actor, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand(
-            "SELECT verdict, coalesce(id, 0), state, attempt, coalesce(created_at, now()) FROM steer_task($1, $2, $3, $4, $5)");
+        await using var connection = await database.OpenConnectionAsync(cancellationToken);
+        return await SteerAsync(connection, task, text, actor, cancellationToken);
+    }
+
+    /// <summary>The same in the transaction that <paramref name="connection"/> is in.</summary>
+    public async Task<Noted?> SteerAsync(NpgsqlConnection connection, TaskId task, string text, string actor, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(
+            "SELECT verdict, coalesce(id, 0), state, attempt, coalesce(created_at, now()) FROM steer_task($1, $2, $3, $4, $5)", connection);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = task.Value });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = text });

@@ -5,6 +5,7 @@ using Npgsql;
 using Townhall.Api.Agents;
 using Townhall.Api.Idempotency;
 using Townhall.Contracts.Ids;
+using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Problems;
 using Townhall.ServiceDefaults.Redis;
 
@@ -45,11 +46,11 @@ internal sealed class BatchAssignment(AgentDirectory agents, TaskStore tasks, Ke
     /// <returns>What to answer; <see cref="KeyOutcome.Reused"/> when nothing was done.</returns>
     /// <exception cref="NpgsqlException">The database failed; whether the tasks were accepted is not known.</exception>
     public async Task<KeyOutcome> AssignAsync(
-        NewAssignment?[] assignments, IdempotencyKey key, string actor, CancellationToken cancellationToken)
+        NewAssignment?[] assignments, IdempotencyKey key, Caller caller, CancellationToken cancellationToken)
     {
-        var draft = await DraftAsync(assignments, actor, cancellationToken);
+        var draft = await DraftAsync(assignments, caller, cancellationToken);
         var outcome = await keys.OnceAsync(
-            actor, key, TaskId.New().Value, StatusCodes.Status200OK,
+            caller.Name, key, TaskId.New().Value, StatusCodes.Status200OK,
             async (connection, stop) => JsonSerializer.Serialize(
                 draft.Judge(await tasks.AcceptAsync(connection, [.. draft.Offered], stop), agents), TownhallJson.Default.BatchView),
             cancellationToken);
@@ -61,17 +62,17 @@ internal sealed class BatchAssignment(AgentDirectory agents, TaskStore tasks, Ke
         return outcome;
     }
 
-    /// <inheritdoc cref="AssignAsync(NewAssignment?[], IdempotencyKey, string, CancellationToken)"/>
-    public async Task<BatchView> AssignAsync(NewAssignment?[] assignments, string actor, CancellationToken cancellationToken)
+    /// <inheritdoc cref="AssignAsync(NewAssignment?[], IdempotencyKey, Caller, CancellationToken)"/>
+    public async Task<BatchView> AssignAsync(NewAssignment?[] assignments, Caller caller, CancellationToken cancellationToken)
     {
-        var draft = await DraftAsync(assignments, actor, cancellationToken);
+        var draft = await DraftAsync(assignments, caller, cancellationToken);
         var view = draft.Judge(await tasks.AcceptAsync([.. draft.Offered], cancellationToken), agents);
         draft.Ring(doorbell);
         return view;
     }
 
     /// <summary>Refuses what can be refused without the database's judgement, and makes tasks of the rest.</summary>
-    private async Task<Draft> DraftAsync(NewAssignment?[] assignments, string actor, CancellationToken cancellationToken)
+    private async Task<Draft> DraftAsync(NewAssignment?[] assignments, Caller caller, CancellationToken cancellationToken)
     {
         var draft = new Draft(assignments.Length);
         var known = new Dictionary<string, AgentReference>(StringComparer.Ordinal);
@@ -92,12 +93,12 @@ internal sealed class BatchAssignment(AgentDirectory agents, TaskStore tasks, Ke
             var reference = assignment.Agent!;
             if (!known.TryGetValue(reference, out var found))
             {
-                known[reference] = found = await agents.ResolveAsync(reference, cancellationToken);
+                known[reference] = found = (await agents.ResolveAsync(reference, cancellationToken)).For(caller);
             }
 
             if (found is AgentReference.One one)
             {
-                draft.Offer(i, assignment.ToTask(TaskId.New(), one.Id, actor), reference);
+                draft.Offer(i, assignment.ToTask(TaskId.New(), one.Id, caller.Name), reference);
             }
             else
             {

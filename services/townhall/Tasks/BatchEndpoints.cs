@@ -45,10 +45,10 @@ internal static class BatchEndpoints
 
         if (key is null)
         {
-            return TypedResults.Ok(await assignment.AssignAsync(batch.Tasks!, caller.Name, cancellationToken));
+            return TypedResults.Ok(await assignment.AssignAsync(batch.Tasks!, caller, cancellationToken));
         }
 
-        return await assignment.AssignAsync(batch.Tasks!, key, caller.Name, cancellationToken) switch
+        return await assignment.AssignAsync(batch.Tasks!, key, caller, cancellationToken) switch
         {
             KeyOutcome.Answered(var status, var response, var replayed) => new KeyedAnswer(status, response, null, replayed),
             KeyOutcome.Reused => Problems.KeyReused(),

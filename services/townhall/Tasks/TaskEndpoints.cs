@@ -38,7 +38,7 @@ internal static class TaskEndpoints
         }
 
         var reference = assignment.Agent!;
-        var found = await agents.ResolveAsync(reference, cancellationToken);
+        var found = (await agents.ResolveAsync(reference, cancellationToken)).For(caller);
         if (key is null && found is not AgentReference.One)
         {
             return TaskRefusals.Unknown(found, reference);
@@ -67,7 +67,7 @@ internal static class TaskEndpoints
     }
 
     internal static async Task<Results<Ok<TaskView>, Refusal>> GetTask(string id, TaskStore tasks, CancellationToken cancellationToken) =>
-        Guid.TryParseExact(id, "D", out var parsed)
+        TaggedIds.TryRead(id, TaggedIds.Task, out var parsed)
             ? await tasks.FindAsync(new TaskId(parsed), cancellationToken) is { } task ? TypedResults.Ok(task) : Problems.TaskNotFound(id)
             : NotAnId();
 
@@ -75,25 +75,30 @@ internal static class TaskEndpoints
     internal static async Task<Results<Ok<TaskView>, Accepted<TaskView>, Refusal>> CancelTask(
         string id, Caller caller, TaskStore tasks, Doorbell doorbell, CancellationToken cancellationToken)
     {
-        if (!Guid.TryParseExact(id, "D", out var parsed))
+        if (!TaggedIds.TryRead(id, TaggedIds.Task, out var parsed))
         {
             return NotAnId();
         }
 
         var task = new TaskId(parsed);
+        if (!await tasks.IsInReachAsync(task, caller, cancellationToken))
+        {
+            return Problems.TaskNotFound(id);
+        }
+
         var state = await tasks.CancelAsync(task, caller.Name, cancellationToken);
         if (state is null)
         {
             return Problems.TaskNotFound(id);
         }
 
-        doorbell.Ring(Doorbell.Control, id);
+        doorbell.Ring(Doorbell.Control, task.ToString());
         var view = await tasks.FindAsync(task, cancellationToken);
         return (state, view) switch
         {
             (_, null) => Problems.TaskNotFound(id),
             ("cancelled", var ended) => TypedResults.Ok(ended),
-            ("running", var running) => TypedResults.Accepted($"/v1/tasks/{id}", running),
+            ("running", var running) => TypedResults.Accepted($"/v1/tasks/{task}", running),
             _ => Problems.TaskEnded(id, state),
         };
     }
@@ -102,12 +107,17 @@ internal static class TaskEndpoints
     internal static async Task<Results<Created<TaskView>, KeyedAnswer, Refusal>> RetryTask(
         string id, RetryRequest? request, IdempotencyKey? key, Caller caller, TaskStore tasks, KeyStore keys, Doorbell doorbell, CancellationToken cancellationToken)
     {
-        if (!Guid.TryParseExact(id, "D", out var parsed))
+        if (!TaggedIds.TryRead(id, TaggedIds.Task, out var parsed))
         {
             return NotAnId();
         }
 
         var (ended, made, force) = (new TaskId(parsed), TaskId.New(), request?.Force ?? false);
+        if (!await tasks.IsInReachAsync(ended, caller, cancellationToken))
+        {
+            return Problems.TaskNotFound(id);
+        }
+
         if (key is null)
         {
             var verdict = await tasks.RetryAsync(ended, made, force, caller.Name, cancellationToken);

@@ -29,10 +29,10 @@ internal static class TaskListEndpoints
             .WithName("listPendingTasks").WithSummary("Tasks that have an agent and no worker yet, oldest first").ProducesProblem(400);
     }
 
-    /// <param name="state">One or more states, comma separated.</param>
+    /// <param name="state">One or more states, comma separated; <c>in_flight</c> is another word for <c>running</c>.</param>
     internal static async Task<Results<Ok<TaskListView>, Refusal>> ListTasks(
         HttpContext context, AgentDirectory agents, TaskListStore tasks, CancellationToken cancellationToken,
-        [RegularExpression("^(pending|assigned|running|waiting|completed|failed|cancelled|dead)(,(pending|assigned|running|waiting|completed|failed|cancelled|dead))*$")] string? state = null,
+        [RegularExpression("^(pending|assigned|running|in_flight|waiting|completed|failed|cancelled|dead)(,(pending|assigned|running|in_flight|waiting|completed|failed|cancelled|dead))*$")] string? state = null,
         [Plain(256)] string? agent = null, [Plain(TaskLimits.TagLength)] string? tag = null,
         [Microsoft.AspNetCore.Mvc.FromQuery(Name = "created_after"), ReadsAs(typeof(DateTimeOffset))] string? createdAfter = null,
         [Microsoft.AspNetCore.Mvc.FromQuery(Name = "created_before"), ReadsAs(typeof(DateTimeOffset))] string? createdBefore = null,

@@ -41,7 +41,7 @@ internal sealed record TaskQuery(
         string[]? states = null;
         if (One(said, "state") is { } asked)
         {
-            states = [.. asked.Split(',').Distinct(StringComparer.Ordinal)];
+            states = [.. asked.Split(',').Select(TaskStates.Known).Distinct(StringComparer.Ordinal)];
             if (states.Except(AllStates, StringComparer.Ordinal).Any())
             {
                 return (null, Problems.BadQuery($"state holds some of {string.Join(", ", AllStates)}, separated by commas."));
@@ -63,7 +63,7 @@ internal sealed record TaskQuery(
         Guid? retryOf = null;
         if (One(said, "retry_of") is { } ended)
         {
-            if (!Guid.TryParseExact(ended, "D", out var parsed))
+            if (!TaggedIds.TryRead(ended, TaggedIds.Task, out var parsed))
             {
                 return (null, Problems.BadTaskId());
             }

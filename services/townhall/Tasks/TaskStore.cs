@@ -1,7 +1,9 @@
 using Npgsql;
 using NpgsqlTypes;
+using Townhall.Api.Agents;
 using Townhall.Contracts.Ids;
 using Townhall.Contracts.Traces;
+using Townhall.ServiceDefaults.Authentication;
 using Townhall.ServiceDefaults.Settings;
 
 namespace Townhall.Api.Tasks;
@@ -112,9 +114,9 @@ internal sealed class TaskStore(NpgsqlDataSource database, TownSettings town)
     }
 
     /// <summary>Those of some tasks that there are, oldest first.</summary>
-    public async Task<IReadOnlyList<TaskView>> FindAsync(Guid[] ids, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<TaskView>> FindAsync(NpgsqlConnection connection, Guid[] ids, CancellationToken cancellationToken)
     {
-        await using var command = database.CreateCommand(Some);
+        await using var command = new NpgsqlCommand(Some, connection);
         command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = ids });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
         var found = new List<TaskView>(ids.Length);
@@ -125,6 +127,26 @@ internal sealed class TaskStore(NpgsqlDataSource database, TownSettings town)
         }
 
         return found;
+    }
+
+    /// <summary>Whether a caller may act on a task: one that is held to an agent may on that agent's tasks, and on what it handed over itself.</summary>
+    /// <returns>True also for a task that is not there, for a caller who is held to no agent.</returns>
+    public async Task<bool> IsInReachAsync(TaskId id, Caller caller, CancellationToken cancellationToken)
+    {
+        if (caller.HeldTo() is not { } own)
+        {
+            return true;
+        }
+
+        await using var command = database.CreateCommand("""
+            SELECT EXISTS (SELECT FROM task WHERE id = $1 AND town = $2 AND (agent_id = $3 OR created_by = $4))
+                OR EXISTS (SELECT FROM task_history WHERE id = $1 AND town = $2 AND (agent_id = $3 OR created_by = $4))
+            """);
+        command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = id.Value });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = town.Name });
+        command.Parameters.Add(new NpgsqlParameter<Guid> { TypedValue = own.Value });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = caller.Name });
+        return (bool)(await command.ExecuteScalarAsync(cancellationToken))!;
     }
 
     /// <summary>Makes <paramref name="made"/> from an ended task.</summary>

@@ -53,14 +53,17 @@ internal static partial class TownEndpoints
         TypedResults.Ok(new TownView(town.Name, town.Root, RedisAddress(configuration)));
 
     internal static async Task<Ok<StatusView>> GetStatus(
-        TownSettings town, IConfiguration configuration, TownStore store, AgentStore agents, Readiness readiness, CancellationToken cancellationToken,
+        TownSettings town, IConfiguration configuration, TownStore store, AgentStore agents, AgentTally tally, Readiness readiness,
+        CancellationToken cancellationToken,
         bool deep = false)
     {
         var (tasks, workers) = await store.CountsAsync(cancellationToken);
         var page = await agents.ListAsync(Guid.Empty, AgentsShown + 1, cancellationToken);
         var shown = page.Count > AgentsShown ? [.. page.Take(AgentsShown)] : page;
+        // Those of a town whose agents are all shown are counted already.
+        var count = page.Count > AgentsShown ? await tally.ReadAsync(cancellationToken) : page.Count;
         return TypedResults.Ok(new StatusView(
-            town.Name, town.Root, RedisAddress(configuration), await agents.CountAsync(cancellationToken), shown, tasks, workers,
+            town.Name, town.Root, RedisAddress(configuration), count, shown, tasks, workers,
             page.Count > AgentsShown ? Cursors.Write(AgentEndpoints.List, shown[^1].Id) : null,
             deep ? await store.DeepAsync(cancellationToken) : null, await store.OldestSnapshotAsync(cancellationToken),
             (await readiness.ReadAsync(cancellationToken)).Troubles));

@@ -13,6 +13,7 @@ internal sealed record TaskCounts(
 /// <summary>A snapshot of the database that keeps dead rows; <c>alarm</c> when it is held longer than the town's limit.</summary>
 internal sealed record HeldSnapshotView(double AgeSecs, DateTime Since, string Role, string Application, string State, bool Alarm);
 
+/// <param name="AgentCount">Exact up to 1000; beyond that counted at most every ten seconds.</param>
 /// <param name="Agents">The first 1000 in order of their ids.</param>
 /// <param name="NextCursor">For <c>GET /v1/agents</c>, which has the others; null when these are all.</param>
 /// <param name="Deep">With <c>deep=true</c>: what is going on; else left out.</param>

@@ -80,9 +80,9 @@ internal sealed record OperationWords(string Id, string Summary)
     /// <summary>What a path parameter is, by name.</summary>
     public static IReadOnlyDictionary<string, (string Words, string Example)> Paths { get; } = new Dictionary<string, (string, string)>(StringComparer.Ordinal)
     {
-        ["id"] = ("A UUID.", "01890a5d-ac96-774b-bcce-b302099a8057"),
-        ["task_id"] = ("A UUID.", "01890a5d-ac96-774b-bcce-b302099a8057"),
-        ["message_id"] = ("A UUID.", "01890a5d-ac96-774b-bcce-b302099a8057"),
+        ["id"] = ("A UUID. `task:` or `bulk:`, whichever it is, may stand before it.", "01890a5d-ac96-774b-bcce-b302099a8057"),
+        ["task_id"] = ("A UUID. `task:` may stand before it.", "01890a5d-ac96-774b-bcce-b302099a8057"),
+        ["message_id"] = ("A UUID. `message:` may stand before it.", "01890a5d-ac96-774b-bcce-b302099a8057"),
         ["agent"] = ("An agent's id, name, nickname, label as `Nickname [role]`, or the first four hex digits of its id; `agent_ambiguous` when several answer to it.", "ann"),
         ["key"] = ("A concurrency or rate key, or `town` for all tasks together; a slash is written `%2F`.", "repo:shop"),
         ["name"] = ("A tenant's name.", "default"),

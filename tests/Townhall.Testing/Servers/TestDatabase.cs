@@ -54,6 +54,8 @@ public sealed class TestDatabase : IAsyncDisposable
         var settings = new Dictionary<string, string>(StringComparer.Ordinal)
         {
             ["TOWN_NAME"] = Town,
+            // More than any test makes: the ceiling has tests of its own.
+            ["TOWN_MAX_AGENTS"] = "100000",
             ["ConnectionStrings__town"] = ConnectionString("town_app"),
             ["ConnectionStrings__town-sequencer"] = ConnectionString("town_sequencer"),
         };

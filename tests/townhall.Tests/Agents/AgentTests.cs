@@ -99,12 +99,12 @@ public sealed class AgentTests(PostgresServer postgres, RedisServer redis) : ICl
 
         var agent = plain.GetProperty("agents")[0];
         foreach (var member in (string[])
-            ["id", "name", "nickname", "role_id", "parent_agent_id", "spawn_mode", "cli", "state", "rounds_completed", "tasks_completed", "inbox_len", "urgent_len", "current_scope"])
+            ["id", "name", "nickname", "role_id", "parent_agent_id", "spawn_mode", "cli", "state", "rounds_completed", "tasks_completed", "inbox_len", "urgent_len", "current_scope", "phase"])
         {
             Assert.True(agent.TryGetProperty(member, out _), member);
         }
 
-        Assert.Equal(("Working", "work", 1), (agent.GetProperty("state").GetString(), agent.GetProperty("current_scope").GetString(), plain.GetProperty("agent_count").GetInt32()));
+        Assert.Equal(("Working", "Act", "work", 1), (agent.GetProperty("state").GetString(), agent.GetProperty("phase").GetString(), agent.GetProperty("current_scope").GetString(), plain.GetProperty("agent_count").GetInt32()));
         var deep = (await api.GetAsync("/v1/status?deep=true", deadline)).Json.GetProperty("deep");
         Assert.Equal((task, ann, worker), (deep.GetProperty("running")[0].GetProperty("task_id").GetString(), deep.GetProperty("running")[0].GetProperty("agent_id").GetGuid(), deep.GetProperty("running")[0].GetProperty("worker_id").GetGuid()));
         Assert.Equal((worker, 1), (deep.GetProperty("workers")[0].GetProperty("id").GetGuid(), deep.GetProperty("workers")[0].GetProperty("holding").GetInt32()));

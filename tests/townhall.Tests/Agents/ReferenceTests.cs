@@ -38,9 +38,9 @@ public sealed class ReferenceTests(PostgresServer postgres) : IClassFixture<Post
         var deadline = Deadline.Usual();
         await using var database = await postgres.CreateDatabaseAsync(deadline);
         var parts = new Parts(database);
-        var made = await Task.WhenAll(Enumerable.Range(0, 10).Select(i => parts.Agents.TrySpawnAsync(
+        var made = await Task.WhenAll(Enumerable.Range(0, 10).Select(i => parts.Agents.SpawnAsync(
             Contracts.Ids.AgentId.New(), new NewAgent(i % 2 == 0 ? "Scout" : "scout", "sh"), "sh", "test", deadline)));
-        Assert.Single(made, static one => one);
+        Assert.Single(made, static one => one == SpawnOutcome.Spawned);
         Assert.Equal(1L, await database.ScalarAsync<long>("SELECT count(*) FROM ledger_pending WHERE action = 'AgentSpawned'", deadline));
     }
 
@@ -53,7 +53,9 @@ public sealed class ReferenceTests(PostgresServer postgres) : IClassFixture<Post
         var one = await parts.SpawnAsync("one", deadline, nickname: "Dorothy");
         foreach (var (name, nickname) in ((string, string)[])[("two", "ONE"), ("dorothy", "Ruth"), ("One", "Ruth")])
         {
-            Assert.False(await parts.Agents.TrySpawnAsync(Contracts.Ids.AgentId.New(), new NewAgent(name, "sh", null, nickname), "sh", "test", deadline));
+            Assert.Equal(
+                SpawnOutcome.NameTaken,
+                await parts.Agents.SpawnAsync(Contracts.Ids.AgentId.New(), new NewAgent(name, "sh", null, nickname), "sh", "test", deadline));
         }
 
         Assert.True(await parts.Agents.IsNameOfAnotherAsync("ONE", Contracts.Ids.AgentId.New(), deadline));

@@ -14,8 +14,20 @@ public sealed class EntityTagTests(PostgresServer postgres, RedisServer redis) :
         await using var api = await Api.StartAsync(postgres, redis, deadline);
         await api.SpawnAsync("ann", deadline);
         var task = await api.AssignAsync("ann", "work", deadline);
+        var other = await api.AssignAsync("ann", "other", deadline);
+        await api.PostAsync($"/v1/tasks/{other}/steer", """{"text":"left"}""", deadline);
+        await api.SendAsync(HttpMethod.Put, "/v1/limits/town", """{"max_concurrency":3}""", deadline);
+        await api.SendAsync(HttpMethod.Put, "/v1/limits/k", """{"max_concurrency":3}""", deadline);
+        var bulk = (await api.PostAsync("/v1/tasks/bulk", """{"action":"cancel","dry_run":true}""", deadline)).Json;
+        await api.PostAsync("/v1/keys", """{"name":"ci","scopes":["town.read"]}""", deadline);
+        // What runs is held longer with every look, which is no news.
+        await api.Database.ExecuteAsync($"""
+            UPDATE task SET state = 'running', attempt = 1, lease_token = gen_random_uuid(), lease_worker = gen_random_uuid(), lease_until = now() + interval '1 minute', leased_at = now()
+            WHERE id = '{other}'
+            """, deadline);
         string[] paths =
-            [$"/v1/tasks/{task}", "/v1/tasks", "/v1/tasks/pending", "/v1/agents", "/v1/agents/ann", "/v1/agents/ann/inbox", "/v1/status", "/v1/status?deep=true", "/v1/backlog", "/v1/town"];
+            ["/v1/limits", "/v1/limits/town", "/v1/limits/town/holders", "/v1/tenants/default", $"/v1/tasks/bulk/{bulk.GetProperty("bulk_id").GetString()}", "/v1/keys",
+             $"/v1/tasks/{task}/explain", $"/v1/tasks/{other}/steering", $"/v1/tasks/{task}", "/v1/tasks", "/v1/tasks/pending", "/v1/agents", "/v1/agents/ann", "/v1/agents/ann/inbox", "/v1/status", "/v1/status?deep=true", "/v1/backlog", "/v1/town"];
         var tags = new Dictionary<string, string>();
         foreach (var path in paths)
         {
@@ -34,6 +46,11 @@ public sealed class EntityTagTests(PostgresServer postgres, RedisServer redis) :
 
         await api.PostAsync($"/v1/tasks/{task}/cancel", "", deadline);
         await api.PostAsync("/v1/backlog", """{"description":"more"}""", deadline);
+        await api.PostAsync($"/v1/tasks/{other}/steer", """{"text":"right"}""", deadline);
+        await api.SendAsync(HttpMethod.Put, "/v1/limits/town", """{"max_concurrency":4}""", deadline);
+        await api.SendAsync(HttpMethod.Put, "/v1/tenants/default", """{"weight":4}""", deadline);
+        await api.PostAsync("/v1/tasks/bulk", $$"""{"confirm_token":"{{bulk.GetProperty("confirm_token").GetString()}}"}""", deadline);
+        await api.PostAsync("/v1/keys", """{"name":"more","scopes":["town.read"]}""", deadline);
         foreach (var path in paths.Except(["/v1/town"]))
         {
             Assert.Equal(200, (await api.SendAsync(HttpMethod.Get, path, null, deadline, ("If-None-Match", tags[path]))).Status);

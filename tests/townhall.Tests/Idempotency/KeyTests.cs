@@ -115,4 +115,50 @@ public sealed class KeyTests(PostgresServer postgres, RedisServer redis) : IClas
         Assert.Equal(404, (await api.PostAsync($"/v1/tasks/{Guid.NewGuid()}/cancel", "", [""], deadline)).Status);
         Assert.Equal(1, await api.CountAsync("task", deadline));
     }
+
+    [Fact]
+    public async Task The_same_words_with_one_key_are_noted_once_however_often_they_are_said()
+    {
+        var deadline = Deadline.Usual();
+        await using var api = await Api.StartAsync(postgres, redis, deadline, replicas: 2);
+        await api.SpawnAsync("a", deadline);
+        var task = await api.AssignAsync("a", "work", deadline);
+        var path = $"/v1/tasks/{task}/steer";
+        var answers = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => api.PostAsync(path, """{"text":"left"}""", deadline, key: "k", replica: i % 2)));
+        Assert.All(answers, answer => Assert.Equal((202, answers[0].Text, $"/v1/tasks/{task}/steering"), (answer.Status, answer.Text, answer.Location)));
+        Assert.Equal(19, answers.Count(static answer => answer.Replayed));
+        Assert.Equal(
+            [("steering_id", true), ("task_id", true), ("state", true), ("attempt", true), ("created_at", true)],
+            answers[0].Json.EnumerateObject().Select(static member => (member.Name, true)));
+        var other = await api.PostAsync(path, """{"text":"right"}""", deadline, key: "k");
+        Assert.Equal((422, "idempotency_key_reused"), (other.Status, other.Code));
+        Assert.Equal((1, 1), (await api.CountAsync("steering", deadline), await api.CountAsync("ledger_pending WHERE action = 'TaskSteered'", deadline)));
+
+        await api.PostAsync($"/v1/tasks/{task}/cancel", "", deadline);
+        // Its words are noted, whatever became of the task; what was refused leaves its key unused.
+        Assert.True((await api.PostAsync(path, """{"text":"left"}""", deadline, key: "k")).Replayed);
+        Assert.Equal("task_ended", (await api.PostAsync(path, """{"text":"left"}""", deadline, key: "late")).Code);
+        Assert.Equal("task_not_found", (await api.PostAsync($"/v1/tasks/{Guid.NewGuid()}/steer", """{"text":"left"}""", deadline, key: "late")).Code);
+    }
+
+    [Fact]
+    public async Task A_selection_with_one_key_is_frozen_once_and_a_repeated_confirmation_is_not_refused()
+    {
+        var deadline = Deadline.Usual();
+        await using var api = await Api.StartAsync(postgres, redis, deadline);
+        await api.SpawnAsync("a", deadline);
+        await api.AssignAsync("a", "work", deadline);
+        const string Dry = """{"action":"cancel","dry_run":true}""";
+        var drafts = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => api.PostAsync("/v1/tasks/bulk", Dry, deadline, key: "dry")));
+        Assert.All(drafts, draft => Assert.Equal((200, drafts[0].Text), (draft.Status, draft.Text)));
+        Assert.Equal(1, await api.CountAsync("bulk_selection", deadline));
+
+        var confirmation = $$"""{"confirm_token":"{{drafts[0].Json.GetProperty("confirm_token").GetString()}}"}""";
+        Assert.Equal("idempotency_key_reused", (await api.PostAsync("/v1/tasks/bulk", confirmation, deadline, key: "dry")).Code);
+        var runs = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => api.PostAsync("/v1/tasks/bulk", confirmation, deadline, key: "run")));
+        var place = $"/v1/tasks/bulk/{drafts[0].Json.GetProperty("bulk_id").GetString()}";
+        Assert.All(runs, run => Assert.Equal((202, runs[0].Text, place), (run.Status, run.Text, run.Location)));
+        Assert.Equal((1, "bulk_token_refused"), (
+            await api.CountAsync("ledger_pending WHERE action = 'BulkStarted'", deadline), (await api.PostAsync("/v1/tasks/bulk", confirmation, deadline, key: "again")).Code));
+    }
 }

@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.HttpResults;
 using Townhall.Api.Agents;
 using Townhall.Api.Recovery;
 using Townhall.Contracts.Agents;
@@ -152,7 +153,7 @@ public sealed class RecoveryTests(PostgresServer postgres) : IClassFixture<Postg
         await database.ExecuteAsync("UPDATE agent SET created_at = now() - interval '1 day' WHERE name = 'cold'", deadline);
         var directory = new AgentDirectory(parts.Agents);
         async Task<string> PruneAsync(bool all, bool dry) =>
-            string.Join(',', (await RecoveryEndpoints.Prune(Parts.Somebody, directory, parts.Recovery, deadline, new(all), dry)).Value!.Agents);
+            string.Join(',', ((Ok<PrunedView>)(await RecoveryEndpoints.Prune(Parts.Somebody, directory, parts.Recovery, deadline, new(all), dry)).Result).Value!.Agents);
         Assert.Equal("cold,ended", await PruneAsync(all: true, dry: true));
         Assert.Equal("ended", await PruneAsync(all: false, dry: true));
         Assert.Equal(6L, await parts.Agents.CountAsync(deadline));

@@ -85,8 +85,60 @@ public sealed partial class ListTests(PostgresServer postgres, RedisServer redis
             Assert.True((refused.Status, refused.Code) == (400, "bad_cursor"), $"{path}: {refused.Text}");
         }
 
+        foreach (var name in (string[])["one", "two"])
+        {
+            await api.PostAsync("/v1/keys", $$"""{"name":"{{name}}","scopes":["town.read"]}""", deadline);
+            await api.SendAsync(HttpMethod.Put, $"/v1/limits/{name}", """{"max_concurrency":1}""", deadline);
+        }
+
+        string[] lists = ["/v1/tasks", "/v1/agents", "/v1/agents/ann/inbox", "/v1/keys", "/v1/limits"];
+        foreach (var list in lists)
+        {
+            var given = (await api.GetAsync($"{list}?limit=1", deadline)).Json.GetProperty("next_cursor").GetString();
+            Assert.Equal(1, (await api.GetAsync($"{list}?limit=1&cursor={given}", deadline)).Json.GetProperty("count").GetInt32());
+            foreach (var path in lists.Except([list]).Select(other => $"{other}?cursor={given}").Append($"{list}?cursor={given![1..]}").Append($"{list}?cursor=").Append($"{list}?cursor=AAAA"))
+            {
+                var refused = await api.GetAsync(path, deadline);
+                Assert.True(refused.Status == 400 && (refused.Code == "bad_cursor" || path.EndsWith('=')), $"{path}: {refused.Text}");
+            }
+        }
+
         var inbox = (await api.GetAsync("/v1/agents/ann/inbox?limit=1", deadline)).Json.GetProperty("next_cursor").GetString();
         Assert.Equal(400, (await api.GetAsync($"/v1/agents/bob/inbox?cursor={inbox}", deadline)).Status);
+    }
+
+    [Fact]
+    public async Task Older_words_for_states_and_ids_with_what_they_name_before_them_are_understood_and_never_answered()
+    {
+        var deadline = Deadline.Usual();
+        await using var api = await Api.StartAsync(postgres, redis, deadline);
+        var ann = await api.SpawnAsync("ann", deadline);
+        var task = await api.AssignAsync($"agent:{ann}", "one", deadline);
+        await api.AssignAsync(ann.ToString("D").ToUpperInvariant(), "two", deadline);
+        await api.Database.ExecuteAsync($"""
+            UPDATE task SET state = 'running', attempt = 1, lease_token = gen_random_uuid(), lease_worker = gen_random_uuid(), lease_until = now() + interval '1 minute', leased_at = now()
+            WHERE id = '{task}'
+            """, deadline);
+        foreach (var state in (string[])["in_flight", "running", "in_flight,running,failed"])
+        {
+            var page = (await api.GetAsync($"/v1/tasks?state={state}", deadline)).Json;
+            Assert.Equal((1, "running"), (page.GetProperty("count").GetInt32(), page.GetProperty("tasks")[0].GetProperty("state").GetString()));
+        }
+
+        foreach (var path in (string[])
+            [$"/v1/tasks/task:{task}", $"/v1/tasks/task:{task}/explain", $"/v1/tasks/task:{task}/steering", $"/v1/tasks/task:{task}/output", $"/v1/tasks?retry_of=task:{task}",
+             $"/v1/agents/agent:{ann}", $"/v1/agents/agent:{ann}/inbox", $"/v1/tasks?agent=agent:{ann}", "/v1/agents/agent:00000000-0000-0000-0000-000000000001"])
+        {
+            Assert.True((await api.GetAsync(path, deadline)).Status == 200, path);
+        }
+
+        Assert.Equal(task, (await api.GetAsync($"/v1/tasks/task:{task}", deadline)).Json.GetProperty("task_id").GetString());
+        Assert.Equal("bad_query", (await api.GetAsync($"/v1/tasks/agent:{task}", deadline)).Code);
+        Assert.Equal("agent_not_found", (await api.GetAsync($"/v1/agents/task:{ann}", deadline)).Code);
+        var draft = (await api.PostAsync("/v1/tasks/bulk", """{"action":"cancel","filter":{"state":["in_flight"]},"dry_run":true}""", deadline)).Json;
+        Assert.Equal(1, draft.GetProperty("count").GetInt32());
+        Assert.Equal(200, (await api.GetAsync($"/v1/tasks/bulk/bulk:{draft.GetProperty("bulk_id").GetString()}", deadline)).Status);
+        Assert.Equal($"/v1/tasks/{task}", (await api.PostAsync($"/v1/tasks/task:{task}/cancel", "", deadline)).Location);
     }
 
     [Fact]
