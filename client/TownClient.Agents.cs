@@ -110,18 +110,8 @@ public sealed partial class TownClient
                 json.WriteString("tenant", change.Tenant);
             }
 
-            switch (change.Nickname)
-            {
-                case null:
-                    break;
-                case "":
-                    json.WriteNull("nickname");
-                    break;
-                case { } nickname:
-                    json.WriteString("nickname", nickname);
-                    break;
-            }
-
+            Name("nickname", change.Nickname);
+            Name("role_id", change.RoleId);
             json.WriteEndObject();
 
             void Whole(string name, int? value)
@@ -129,6 +119,21 @@ public sealed partial class TownClient
                 if (value is { } number)
                 {
                     json.WriteNumber(name, number);
+                }
+            }
+
+            void Name(string name, string? value)
+            {
+                switch (value)
+                {
+                    case null:
+                        break;
+                    case "":
+                        json.WriteNull(name);
+                        break;
+                    default:
+                        json.WriteString(name, value);
+                        break;
                 }
             }
         }

@@ -27,12 +27,4 @@ public sealed partial class TownClient
 
     public Task<RemovedTask> RemoveFromBacklogAsync(string id, CancellationToken cancellationToken) =>
         CallAsync(Call.Delete($"v1/backlog/{Segment(id)}"), AnswerJson.Default.RemovedTask, cancellationToken);
-
-    public Task<SentMessage> SendAsync(NewMessage message, CancellationToken cancellationToken) => CallAsync(
-        Call.Post("v1/messages/send", Repeat.Keyed, message, RequestJson.Default.NewMessage), AnswerJson.Default.SentMessage,
-        cancellationToken);
-
-    /// <summary>What waits for an agent. Looking takes nothing out.</summary>
-    public Task<Inbox> InboxAsync(string agent, CancellationToken cancellationToken) =>
-        CallAsync(Call.Get(AgentPath(agent, "/inbox")), AnswerJson.Default.Inbox, cancellationToken);
 }

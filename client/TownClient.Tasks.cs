@@ -23,6 +23,9 @@ public sealed partial class TownClient
         ArgumentNullException.ThrowIfNull(query);
         var asked = new Query()
             .Add("state", query.States.Count == 0 ? null : string.Join(',', query.States)).Add("agent", query.Agent).Add("tag", query.Tag)
+            .Add("created_after", query.CreatedAfter).Add("created_before", query.CreatedBefore)
+            .Add("ended_after", query.EndedAfter).Add("ended_before", query.EndedBefore)
+            .Add("retry_of", query.RetryOf?.ToString()).Add("order", query.OldestFirst ? "oldest" : null)
             .Add("limit", query.Limit).Add("cursor", query.Cursor);
         return CallAsync(Call.Get($"v1/tasks{asked}"), AnswerJson.Default.TaskPage, cancellationToken);
     }
@@ -36,9 +39,15 @@ public sealed partial class TownClient
         },
         cancellationToken);
 
-    /// <summary>Tasks that wait for an agent that has them already.</summary>
-    public Task<TaskPage> PendingTasksAsync(CancellationToken cancellationToken) =>
-        CallAsync(Call.Get("v1/tasks/pending"), AnswerJson.Default.TaskPage, cancellationToken);
+    /// <summary>Tasks that have an agent and no worker yet, oldest first, page by page.</summary>
+    public IAsyncEnumerable<TaskSummary> PendingTasksAsync(CancellationToken cancellationToken) => AllAsync(
+        async (cursor, stop) =>
+        {
+            var page = await CallAsync(
+                Call.Get($"v1/tasks/pending{new Query().Add("limit", PageSize).Add("cursor", cursor)}"), AnswerJson.Default.TaskPage, stop);
+            return (page.Tasks, page.NextCursor);
+        },
+        cancellationToken);
 
     public Task<Explanation> ExplainAsync(string id, CancellationToken cancellationToken) =>
         CallAsync(Call.Get(TaskPath(id, "/explain")), AnswerJson.Default.Explanation, cancellationToken);

@@ -10,8 +10,11 @@ public sealed partial class TownClient
     public Task<TownInfo> TownAsync(CancellationToken cancellationToken) =>
         CallAsync(Call.Get("v1/town"), AnswerJson.Default.TownInfo, cancellationToken);
 
-    public Task<TownStatus> StatusAsync(CancellationToken cancellationToken) =>
-        CallAsync(Call.Get("v1/status"), AnswerJson.Default.TownStatus, cancellationToken);
+    public Task<TownStatus> StatusAsync(CancellationToken cancellationToken) => StatusAsync(deep: false, cancellationToken);
+
+    /// <param name="deep">With the workers and what they hold.</param>
+    public Task<TownStatus> StatusAsync(bool deep, CancellationToken cancellationToken) =>
+        CallAsync(Call.Get($"v1/status{new Query().Flag("deep", deep)}"), AnswerJson.Default.TownStatus, cancellationToken);
 
     public Task<ScalingReading> ScalingAsync(CancellationToken cancellationToken) =>
         CallAsync(Call.Get("api/scaling"), AnswerJson.Default.ScalingReading, cancellationToken);
@@ -51,7 +54,7 @@ public sealed partial class TownClient
     }
 
     /// <summary>Entries behind <paramref name="after"/>, oldest first.</summary>
-    /// <param name="limit">1 to 1000.</param>
+    /// <param name="limit">1 to 5000.</param>
     public Task<LedgerPage> LedgerAsync(long after, int limit, CancellationToken cancellationToken) => CallAsync(
         Call.Get(string.Create(CultureInfo.InvariantCulture, $"v1/ledger?after={after}&limit={limit}")), AnswerJson.Default.LedgerPage,
         cancellationToken);
@@ -64,11 +67,6 @@ public sealed partial class TownClient
     /// <summary>Public keys that signed checkpoints.</summary>
     public Task<LedgerKeys> LedgerKeysAsync(CancellationToken cancellationToken) =>
         CallAsync(Call.Get("v1/ledger/keys"), AnswerJson.Default.LedgerKeys, cancellationToken);
-
-    /// <summary>A blob of the town, as it is.</summary>
-    /// <returns>A stream that the caller disposes.</returns>
-    public Task<Stream> BlobAsync(string sha256, CancellationToken cancellationToken) =>
-        OpenAsync(Call.Get($"v1/blobs/{Segment(sha256)}"), cancellationToken);
 
     private async Task<Stream> OpenAsync(Call call, CancellationToken cancellationToken)
     {

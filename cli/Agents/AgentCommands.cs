@@ -17,6 +17,8 @@ internal static class AgentCommands
     private static readonly Option<string?> Tenant = new("--tenant") { Description = "Whose turns its turns are", HelpName = "NAME" };
     private static readonly Option<string?> Nickname = new("--nickname") { Description = "What people call it; empty takes it away", HelpName = "NAME" };
 
+    private static readonly Option<string?> Role = new("--role") { Description = "Which work of the backlog it gets; empty takes it away", HelpName = "ROLE" };
+
     private static readonly Option<double?> TimeoutSecs = new("--timeout-secs")
     {
         Description = "Longest attempt of tasks accepted from now on; 0 for none",
@@ -43,10 +45,10 @@ internal static class AgentCommands
 
     private static ExampledCommand Set(GlobalOptions globals) => globals.Answer(
         "set", "Change an agent; what is not named stays", ["tt agent set scout --max-concurrency 4", "tt agent set scout --timeout-secs 600 --nickname Ada"],
-        [Agent, MaxConcurrency, MaxAttempts, TimeoutSecs, Weight, Tenant, Nickname],
+        [Agent, MaxConcurrency, MaxAttempts, TimeoutSecs, Weight, Tenant, Nickname, Role],
         static (invocation, cancellationToken) =>
         {
-            Option[] all = [MaxConcurrency, MaxAttempts, TimeoutSecs, Weight, Tenant, Nickname];
+            Option[] all = [MaxConcurrency, MaxAttempts, TimeoutSecs, Weight, Tenant, Nickname, Role];
             return all.Any(invocation.Says)
                 ? invocation.Town.ChangeAgentAsync(
                     invocation.Value(Agent),
@@ -58,6 +60,7 @@ internal static class AgentCommands
                         Weight = invocation.Value(Weight),
                         Tenant = invocation.Value(Tenant),
                         Nickname = invocation.Value(Nickname),
+                        RoleId = invocation.Value(Role),
                     },
                     cancellationToken)
                 : throw CommandFailure.Usage($"Say what to change: {string.Join(", ", all.Select(static option => option.Name))}.");

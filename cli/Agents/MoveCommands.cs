@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Spectre.Console;
 using Townhall.Cli.Invoking;
+using Townhall.Cli.Recovery;
 using Townhall.Cli.Screens;
 using Townhall.Client;
 
@@ -36,15 +37,20 @@ internal static class MoveCommands
             static (town, agent, stop) => town.KillAsync(agent, stop));
         yield return Move(
             globals, "restart", "Let a stopped agent, or one in error, begin again", "tt restart scout",
-            static (town, agent, stop) => town.RestartAsync(agent, stop));
+            static (town, agent, stop) => town.RestartAsync(agent, stop),
+            Words.Dropped("--rounds", SpawnCommand.NoProcess), Words.Dropped("--foreground", SpawnCommand.NoProcess));
         yield return globals.Answer(
             "prune", "Remove agents that have ended and have no live task", ["tt prune --dry-run", "tt prune --all"], [All, DryRun],
-            static (invocation, cancellationToken) => invocation.Town.PruneAsync(invocation.Value(All), invocation.Value(DryRun), cancellationToken),
+            static (invocation, cancellationToken) => WholeAnswer.AskAsync(
+                invocation.Screen, "agent",
+                () => invocation.Town.PruneAsync(invocation.Value(All), invocation.Value(DryRun), cancellationToken),
+                static pruned => (pruned.Removed, pruned is { More: true, DryRun: false }),
+                static (all, part) => new PrunedAgents(all.Removed + part.Removed, [.. all.Agents, .. part.Agents], part.More)),
             static (invocation, pruned) =>
             {
                 var console = invocation.Screen.Answers;
                 console.MarkupLine(Looks.Done(
-                    $"{(pruned.DryRun ? "Would remove" : "Removed")} [bold]{Looks.Counted(pruned.Removed, "agent")}[/]{(pruned.More ? "; there are more: call again" : "")}"));
+                    $"{(pruned.DryRun ? "Would remove" : "Removed")} [bold]{Looks.Counted(pruned.Removed, "agent")}[/]{WholeAnswer.Rest(pruned.More, pruned.DryRun)}"));
                 foreach (var name in pruned.Agents)
                 {
                     console.MarkupLine($"  {Looks.Text(name)}");
@@ -54,8 +60,8 @@ internal static class MoveCommands
 
     private static ExampledCommand Move(
         GlobalOptions globals, string name, string description, string example,
-        Func<TownClient, string, CancellationToken, Task<ControlledAgent>> move) => globals.Answer(
-        name, description, [example], [Agent],
+        Func<TownClient, string, CancellationToken, Task<ControlledAgent>> move, params Option[] dropped) => globals.Answer(
+        name, description, [example], [Agent, .. dropped],
         (invocation, cancellationToken) => move(invocation.Town, invocation.Value(Agent), cancellationToken), Write);
 
     private static void Write(Invocation invocation, ControlledAgent agent)

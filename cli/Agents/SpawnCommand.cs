@@ -9,6 +9,9 @@ namespace Townhall.Cli.Agents;
 /// <summary><c>tt spawn</c>: makes an agent.</summary>
 internal static class SpawnCommand
 {
+    /// <summary>Why options of an earlier tool that say how a process runs are refused.</summary>
+    public const string NoProcess = "an agent is no process, and works as long as there is work.";
+
     private static readonly Argument<string> Name = new("NAME") { Description = "What the agent is called; no other may be called so" };
 
     private static readonly Option<string?> Cli = new("--cli", "-c")
@@ -17,11 +20,7 @@ internal static class SpawnCommand
         HelpName = "CMD",
     };
 
-    private static readonly Option<int?> MaxConcurrency = new("--max-concurrency")
-    {
-        Description = "Tasks it works on at once (default 1)",
-        HelpName = "N",
-    };
+    private static readonly Option<int?> MaxConcurrency = Words.Whole("--max-concurrency", [], "N", "Tasks it works on at once (default 1)", 1, 1024);
 
     private static readonly Option<string[]> GrantRead = new("--grant-read")
     {
@@ -42,6 +41,8 @@ internal static class SpawnCommand
     private static readonly Option<double?> TimeoutSecs = new("--timeout-secs") { Description = "Longest attempt (default: none)", HelpName = "SECS" };
     private static readonly Option<string?> Role = new("--role") { Description = "What it is for, such as reviewer", HelpName = "ROLE" };
     private static readonly Option<string?> Nickname = new("--nickname") { Description = "What people call it", HelpName = "NAME" };
+    private static readonly Option<string?> Tenant = new("--tenant") { Description = "Whose turns its turns are (default: default)", HelpName = "NAME" };
+    private static readonly Option<int?> Weight = Words.Whole("--weight", [], "N", "Its share of turns among its tenant's agents (default 1)", 1, 100);
     private static readonly Option<Guid?> Parent = new("--parent") { Description = "The id of the agent it belongs to", HelpName = "ID" };
 
     private static readonly Option<string?> Network = new("--grant-network") { Description = "host or none (default host)", HelpName = "MODE" };
@@ -60,18 +61,10 @@ internal static class SpawnCommand
             "tt spawn counter --cli sh --max-concurrency 4 --grant-network none --grant-read ~/src",
         ],
         [
-            Name, Cli, Role, Nickname, Parent, MaxConcurrency, MaxAttempts, TimeoutSecs, GrantRead, GrantWrite, Network, Workdir,
-            Dropped("--max-rounds"), Dropped("--foreground"),
+            Name, Cli, Role, Nickname, Parent, MaxConcurrency, MaxAttempts, TimeoutSecs, Tenant, Weight, GrantRead, GrantWrite, Network, Workdir,
+            Words.Dropped("--max-rounds", NoProcess), Words.Dropped("--foreground", NoProcess),
         ],
         AskAsync, Show);
-
-    /// <summary>Options of an earlier tool that say how a process runs; here agents are no processes.</summary>
-    private static Option<string?> Dropped(string name) => new(name)
-    {
-        Hidden = true,
-        Arity = ArgumentArity.ZeroOrOne,
-        Validators = { result => result.AddError($"{name} has no meaning here: an agent is no process, and works as long as there is work.") },
-    };
 
     private static async Task<SpawnedAgent> AskAsync(Invocation invocation, CancellationToken cancellationToken)
     {
@@ -83,7 +76,8 @@ internal static class SpawnCommand
             new NewAgent(
                 invocation.Value(Name), invocation.Value(Cli), invocation.Value(Role), invocation.Value(Nickname), invocation.Value(Parent),
                 invocation.Value(MaxConcurrency), invocation.Value(MaxAttempts), invocation.Value(TimeoutSecs),
-                (read, write, workdir, network) is (null, null, null, null) ? null : new Grant(network, read, write, workdir)),
+                (read, write, workdir, network) is (null, null, null, null) ? null : new Grant(network, read, write, workdir),
+                invocation.Value(Tenant), invocation.Value(Weight)),
             cancellationToken);
     }
 

@@ -25,16 +25,35 @@ internal static class CompletionCommand
         return shell;
     }
 
-    /// <summary>Each asks <c>tt complete</c>, so that a script never knows less than the tt it completes.</summary>
+    /// <summary>Each asks <c>tt complete</c> (bash: of the tt that is typed), so that a script never knows less than the tt it completes.</summary>
     private static string ScriptOf(string shell) => shell switch
     {
         "bash" => """
             _tt() {
-                local IFS=$'\n' line=() word
-                for word in "${COMP_WORDS[@]:1:COMP_CWORD}"; do line+=("$word"); done
-                # bash splits at colons, equals signs and the like; what it splits off is not asked about.
-                COMPREPLY=($(compgen -W "$(tt complete -- "${line[@]}" 2>/dev/null)" -- "${COMP_WORDS[COMP_CWORD]}"))
-                [ ${#COMPREPLY[@]} -eq 0 ] && compopt -o default
+                local word line=() last rest=$COMP_LINE found cut=''
+                # bash splits words at colons and equals signs, too; what no space parts belongs together.
+                for word in "${COMP_WORDS[@]:0:COMP_CWORD+1}"; do
+                    if [ ${#line[@]} -gt 0 ] && [[ $rest != [[:space:]]* ]]; then
+                        line[last]+=$word
+                    else
+                        rest=${rest#"${rest%%[![:space:]]*}"}
+                        last=${#line[@]}
+                        line[last]=$word
+                    fi
+                    rest=${rest#"$word"}
+                done
+                # As it is meant, not as it is quoted.
+                line=("${line[@]//[\\\"\']/}")
+                # Only what stands behind the last split is replaced by an answer.
+                word=${line[last]}
+                [[ $word == *[:=]* && $COMP_WORDBREAKS == *:* ]] && cut=${word%"${word##*[:=]}"}
+                COMPREPLY=()
+                # Names are what others called things: they are quoted, never read as shell.
+                while IFS= read -r found; do
+                    printf -v found %q "${found#"$cut"}"
+                    COMPREPLY+=("$found")
+                done < <("${line[0]/#\~/$HOME}" complete -- "${line[@]:1}" 2>/dev/null)
+                [ ${#COMPREPLY[@]} -eq 0 ] && compopt -o default 2>/dev/null
                 return 0
             }
             complete -F _tt tt

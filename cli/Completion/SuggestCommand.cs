@@ -19,11 +19,11 @@ internal static class SuggestCommand
 
     private static readonly Argument<string[]> Typed = new("WORDS") { Arity = ArgumentArity.ZeroOrMore };
 
-    public static Command Create(GlobalOptions globals, Func<RootCommand> tree)
+    public static Command Create(GlobalOptions globals)
     {
         var command = globals.Answer(
             "complete", "What may stand behind the words of a command line, one a line", [], [Typed],
-            (invocation, cancellationToken) => AskAsync(invocation, tree(), invocation.Value(Typed), cancellationToken),
+            static (invocation, cancellationToken) => AskAsync(invocation, invocation.Value(Typed), cancellationToken),
             static (invocation, found) =>
             {
                 foreach (var word in found.Words)
@@ -36,11 +36,17 @@ internal static class SuggestCommand
     }
 
     /// <param name="words">As typed behind <c>tt</c>; the last one is being completed, and empty when it has not begun.</param>
-    private static async Task<Suggestions> AskAsync(Invocation invocation, RootCommand root, string[] words, CancellationToken cancellationToken)
+    private static async Task<Suggestions> AskAsync(Invocation invocation, string[] words, CancellationToken cancellationToken)
     {
+        var globals = new GlobalOptions(invocation.World);
+        var root = CommandTree.Build(globals);
         var (before, word) = words is [.. var some, var last] ? (some, last) : ([], "");
         var parsed = root.Parse(before);
         var command = parsed.CommandResult;
+
+        // A town that is named on the line is the one whose names are meant; else the one of this command itself.
+        using var other = TownOf(invocation, globals, parsed);
+        var town = other ?? invocation.Town;
         var open = OpenOption(parsed, before);
         var given = command.Children.OfType<ArgumentResult>().Sum(static argument => argument.Tokens.Count);
         IEnumerable<string> found;
@@ -50,7 +56,7 @@ internal static class SuggestCommand
         }
         else if (open is not null)
         {
-            found = await ValuesAsync(invocation, open.HelpName ?? "", open.GetCompletions, cancellationToken);
+            found = await ValuesAsync(town, invocation.Clock, open.HelpName ?? "", open.GetCompletions, cancellationToken);
         }
         else if (word.StartsWith('-'))
         {
@@ -60,12 +66,35 @@ internal static class SuggestCommand
         {
             var argument = command.Command.Arguments.Skip(given).FirstOrDefault()
                 ?? command.Command.Arguments.LastOrDefault(static argument => argument.Arity.MaximumNumberOfValues > 1);
-            var values = argument is null ? [] : await ValuesAsync(invocation, argument.Name, argument.GetCompletions, cancellationToken);
+            var values = argument is null ? [] : await ValuesAsync(town, invocation.Clock, argument.Name, argument.GetCompletions, cancellationToken);
             var below = given == 0 ? command.Command.Subcommands.Where(static command => !command.Hidden).Select(static command => command.Name) : [];
             found = [.. below, .. values];
         }
 
         return new Suggestions([.. found.Where(each => each.StartsWith(word, StringComparison.OrdinalIgnoreCase)).Distinct(StringComparer.Ordinal)]);
+    }
+
+    /// <returns>Null where the line names none that could be asked.</returns>
+    private static TownClient? TownOf(Invocation invocation, GlobalOptions globals, ParseResult parsed)
+    {
+        var (url, key) = (Said(globals.Url), Said(globals.ApiKey));
+        if (url is null && key is null)
+        {
+            return null;
+        }
+
+        try
+        {
+            return Invocation.Connect(
+                invocation.World, url is null ? invocation.Address : Invocation.AddressOf(url, invocation.World),
+                key ?? invocation.World.Environment(GlobalOptions.KeyVariable));
+        }
+        catch (CommandFailure)
+        {
+            return null;    // half typed
+        }
+
+        string? Said(Option<string?> option) => parsed.GetResult(option) is { Tokens: [{ Value: var value }] } ? value : null;
     }
 
     /// <summary>The option whose value comes next.</summary>
@@ -92,7 +121,7 @@ internal static class SuggestCommand
     }
 
     private static async Task<IEnumerable<string>> ValuesAsync(
-        Invocation invocation, string kind, Func<System.CommandLine.Completions.CompletionContext, IEnumerable<System.CommandLine.Completions.CompletionItem>> known,
+        TownClient town, TimeProvider clock, string kind, Func<System.CommandLine.Completions.CompletionContext, IEnumerable<System.CommandLine.Completions.CompletionItem>> known,
         CancellationToken cancellationToken)
     {
         if (kind is not (Words.Agent or Words.Task or Words.Key))
@@ -100,16 +129,16 @@ internal static class SuggestCommand
             return known(System.CommandLine.Completions.CompletionContext.Empty).Select(static item => item.InsertText ?? item.Label);
         }
 
-        using var patience = new CancellationTokenSource(Patience, invocation.Clock);
+        using var patience = new CancellationTokenSource(Patience, clock);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
         try
         {
             return kind switch
             {
-                Words.Agent => (await invocation.Town.AgentPageAsync(1000, null, either.Token)).Agents.Select(static agent => agent.Name),
-                Words.Key => await invocation.Town.KeysAsync(either.Token).Where(static key => key.State == "active").Select(static key => key.Name)
+                Words.Agent => (await town.AgentPageAsync(1000, null, either.Token)).Agents.Select(static agent => agent.Name),
+                Words.Key => await town.KeysAsync(either.Token).Where(static key => key.State == "active").Select(static key => key.Name)
                     .ToListAsync(either.Token),
-                _ => (await invocation.Town.TaskPageAsync(new TaskQuery { Limit = TasksShown }, either.Token)).Tasks.Select(static task => task.TaskId.ToString()),
+                _ => (await town.TaskPageAsync(new TaskQuery { Limit = TasksShown }, either.Token)).Tasks.Select(static task => task.TaskId.ToString()),
             };
         }
         catch (TownException)

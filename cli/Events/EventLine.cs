@@ -35,12 +35,9 @@ internal static class EventLine
         var outcome = happened.Outcome == "success" ? "" : $" {Looks.State(happened.Outcome)}";
         var about = happened.TaskId is { } task ? $"[grey]{task}[/]" : Looks.Text(happened.Actor);
 
-        // Not through a table: an event is one line, also where that line is longer than the window.
-        var line = new Markup(
+        // An event is one line, also where that line is longer than the window: others search and count lines.
+        invocation.Screen.Lines.MarkupLine(
             $"[grey]{happened.Seq,6}[/]  [grey]{at}[/]  [bold]{Markup.Escape(Printable.Line(happened.Action).PadRight(20))}[/]"
-            + $" {Markup.Escape(Printable.Line(happened.AgentName ?? "").PadRight(24))} {about}{outcome}")
-        { Overflow = Overflow.Ellipsis };
-        invocation.Screen.Answers.Write(line);
-        invocation.Screen.Answers.WriteLine();
+            + $" {Markup.Escape(Printable.Line(happened.AgentName ?? "").PadRight(24))} {about}{outcome}");
     }
 }

@@ -20,8 +20,8 @@ internal sealed class FleetProgress(Screen screen, FleetPlan plan, IReadOnlyList
 
     public void Begin(int made)
     {
-        var agents = made == plan.Agents.Count ? $"{made} new agents" : made == 0 ? $"{plan.Agents.Count} known agents" : $"{plan.Agents.Count} agents, {made} new";
-        screen.Notices.MarkupLine($"[bold]{Looks.Text(plan.Name)}[/] on {Looks.Text(plan.Repo)}: {agents}, {runs.Count} tasks handed over");
+        var agents = made == plan.Agents.Count ? Looks.Counted(made, "new agent") : made == 0 ? Looks.Counted(plan.Agents.Count, "known agent") : $"{plan.Agents.Count} agents, {made} new";
+        screen.Notices.MarkupLine($"[bold]{Looks.Text(plan.Name)}[/] on {Looks.Text(plan.Repo)}: {agents}, {Looks.Counted(runs.Count, "task")} handed over");
     }
 
     /// <summary>Something a watcher should know; kept in view while the tasks are redrawn.</summary>

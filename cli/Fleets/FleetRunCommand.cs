@@ -30,16 +30,7 @@ internal static class FleetRunCommand
         Description = "Give up looking after so many seconds; the work goes on",
         HelpName = "N",
         DefaultValueFactory = static _ => 900,
-        Validators =
-        {
-            static result =>
-            {
-                if (result.Tokens.Count > 0 && result.GetValueOrDefault<int>() is < 1 or > 86_400)
-                {
-                    result.AddError("--wait-secs must be 1 to 86400.");
-                }
-            },
-        },
+        Validators = { Words.Bounds<int>(static secs => secs is >= 1 and <= 86_400, "--wait-secs must be 1 to 86400.") },
     };
 
     public static Command Create(GlobalOptions globals) => globals.Command(
@@ -59,6 +50,11 @@ internal static class FleetRunCommand
         var (plan, mistakes) = FleetFile.Read(Path.GetFullPath(path, folder), repo);
         if (plan is null)
         {
+            if (invocation.Json)
+            {
+                throw new CommandFailure(ExitCodes.Usage, "fleet_file", $"{path}: {string.Join(' ', mistakes)}");
+            }
+
             foreach (var mistake in mistakes)
             {
                 invocation.Screen.Notice($"fleet_file: {path}: {mistake}");

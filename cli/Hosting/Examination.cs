@@ -106,7 +106,7 @@ internal sealed class Examination(Invocation invocation, TownFolder folder)
         }
         catch (TownProblemException refused) when ((int)refused.Status is 401 or 403)
         {
-            Say("credentials", "failed", refused.Message, $"Give a key with --api-key or {GlobalOptions.KeyVariable}; POST /v1/keys makes one (docs/authentication.md).");
+            Say("credentials", "failed", refused.Message, $"Give a key with --api-key or {GlobalOptions.KeyVariable}; tt keys create makes one (docs/authentication.md).");
             return false;
         }
         catch (TownException failed)

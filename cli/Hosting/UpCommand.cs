@@ -135,6 +135,11 @@ internal static class UpCommand
         else
         {
             invocation.Screen.Answers.MarkupLine(Looks.Done($"{Markup.Escape(words)}  [grey]stop it: tt down[/]"));
+            if (town.Url is { } url && new Uri(url).Authority != invocation.Address.Authority)
+            {
+                // Another port than the usual one: without this the next command would ask another town.
+                invocation.Screen.Notice($"For the commands that follow: export {GlobalOptions.UrlVariable}={url}");
+            }
         }
     }
 

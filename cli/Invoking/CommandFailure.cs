@@ -27,6 +27,8 @@ internal sealed class CommandFailure(int exitCode, string code, string detail, E
         failure.Code,
         failure is TownUnreachableException { MayHaveChanged: false }
             ? $"{failure.Message} Start one with tt up (or ./run), or name another with --url or {GlobalOptions.UrlVariable}."
+            : failure is TownProblemException { Status: HttpStatusCode.Unauthorized }
+            ? $"{failure.Message} With tt: --api-key or {GlobalOptions.KeyVariable}."
             : failure.Message,
         failure);
 

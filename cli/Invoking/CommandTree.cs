@@ -3,6 +3,7 @@ using System.CommandLine.Parsing;
 using Townhall.Cli.Agents;
 using Townhall.Cli.Authentication;
 using Townhall.Cli.Backlog;
+using Townhall.Cli.Blobs;
 using Townhall.Cli.Completion;
 using Townhall.Cli.Configuration;
 using Townhall.Cli.Events;
@@ -29,29 +30,11 @@ internal static class CommandTree
     public static async Task<int> RunAsync(string[] arguments, World world, CancellationToken cancellationToken)
     {
         // A task's text may begin with @: it is text, never the name of a file with more arguments.
-        var parsed = Build(world).Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        var globals = new GlobalOptions(world);
+        var parsed = Build(globals).Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (parsed.Errors.Count > 0)
         {
-            // A word that nobody knows is the mistake; that a command is missing behind it follows from it.
-            var command = parsed.CommandResult.Command;
-            var mistakes = parsed.UnmatchedTokens.Count > 0 && command.Subcommands.Count > 0
-                ? parsed.UnmatchedTokens.Take(1).Select(word => $"There is no {NameOf(parsed.CommandResult)} {word}.")
-                : parsed.Errors.Select(static error => error.Message);
-            foreach (var mistake in mistakes)
-            {
-                world.Error.WriteLine($"usage: {Printable.Line(mistake)}");
-            }
-
-            var known = command.Subcommands.Where(static below => !below.Hidden).Select(static below => below.Name)
-                .Concat(command.Options.Concat(parsed.RootCommandResult.Command.Options).Select(static option => option.Name));
-            var near = parsed.UnmatchedTokens.SelectMany(typed => DidYouMean.Among(typed, known)).Distinct(StringComparer.Ordinal).ToArray();
-            if (near.Length > 0)
-            {
-                world.Error.WriteLine($"did you mean: {string.Join(" or ", near.Select(word => $"{NameOf(parsed.CommandResult)} {word}"))}");
-            }
-
-            world.Error.WriteLine($"try: {NameOf(parsed.CommandResult)} --help");
-            return ExitCodes.Usage;
+            return Refuse(globals, parsed);
         }
 
         try
@@ -73,16 +56,17 @@ internal static class CommandTree
         }
     }
 
-    internal static RootCommand Build(World world)
+    internal static RootCommand Build(World world) => Build(new GlobalOptions(world));
+
+    internal static RootCommand Build(GlobalOptions globals)
     {
-        var globals = new GlobalOptions(world);
         var root = new RootCommand("tt talks to a town: it hands work to agents, follows it, and checks afterwards what was done.");
         root.Add(globals.Url);
         root.Add(globals.ApiKey);
         root.Add(globals.Town);
         root.Add(globals.Json);
         root.Add(globals.Verbose);
-        foreach (var command in Commands(globals, () => Build(world)).Concat(Replaced.Create(world)))
+        foreach (var command in Commands(globals).Concat(Replaced.Create(globals)))
         {
             root.Add(command);
         }
@@ -91,7 +75,7 @@ internal static class CommandTree
         return root;
     }
 
-    private static IEnumerable<Command> Commands(GlobalOptions globals, Func<RootCommand> tree) =>
+    private static IEnumerable<Command> Commands(GlobalOptions globals) =>
     [
         // A town
         UpCommand.Create(globals), DownCommand.Create(globals), DoctorCommand.Create(globals), StatusCommand.Create(globals),
@@ -105,7 +89,7 @@ internal static class CommandTree
         AssignCommand.Create(globals), TaskListCommand.Create(globals, "tasks"), TaskCommand.Create(globals), OutputCommand.Create(globals),
         ExplainCommand.Create(globals), SteerCommand.Create(globals), SteerCommand.List(globals), CancelCommand.Create(globals),
         RetryCommand.Create(globals), BulkCommand.Create(globals), BacklogCommands.Create(globals), MessageCommands.Send(globals),
-        MessageCommands.Inbox(globals),
+        MessageCommands.Inbox(globals), MessageCommands.One(globals), BlobCommands.Create(globals),
         GlobalOptions.Group("fleet", "Several agents and their tasks from one file", FleetRunCommand.Create(globals)),
 
         // What happened, and what needs a decision
@@ -114,8 +98,44 @@ internal static class CommandTree
         RecoveryCommands.Recover(globals), RecoveryCommands.Reclaim(globals), LimitCommands.Create(globals), LimitCommands.Tenant(globals),
         KeyCommands.Create(globals), AuthCommands.Create(globals),
 
-        CompletionCommand.Create(globals), SuggestCommand.Create(globals, tree),
+        CompletionCommand.Create(globals), SuggestCommand.Create(globals),
     ];
+
+    /// <summary>What is wrong with a command line, and what was probably meant.</summary>
+    private static int Refuse(GlobalOptions globals, ParseResult parsed)
+    {
+        // A word that nobody knows is the mistake; that a command is missing behind it follows from it.
+        var (command, name, error) = (parsed.CommandResult.Command, NameOf(parsed.CommandResult), globals.World.Error);
+        string[] mistakes =
+        [
+            .. (parsed.UnmatchedTokens.Count > 0 && command.Subcommands.Count > 0
+                ? parsed.UnmatchedTokens.Take(1).Select(word => $"There is no {name} {word}.")
+                : parsed.Errors.Select(static mistake => WrongValue.Words(mistake.Message))).Select(Printable.Line),
+        ];
+        var known = command.Subcommands.Where(static below => !below.Hidden).Select(static below => below.Name)
+            .Concat(command.Options.Concat(parsed.RootCommandResult.Command.Options).Select(static option => option.Name));
+        var near = string.Join(
+            " or ",
+            parsed.UnmatchedTokens.SelectMany(typed => DidYouMean.Among(typed, known)).Distinct(StringComparer.Ordinal).Select(word => $"{name} {word}"));
+        var failures = FailureWords.Of(globals, parsed);
+        if (failures.AreJson)
+        {
+            return failures.Say(CommandFailure.Usage(string.Join(' ', mistakes) + (near.Length > 0 ? $" Did you mean {near}?" : "")));
+        }
+
+        foreach (var mistake in mistakes)
+        {
+            error.WriteLine($"usage: {mistake}");
+        }
+
+        if (near.Length > 0)
+        {
+            error.WriteLine($"did you mean: {near}");
+        }
+
+        error.WriteLine($"try: {name} --help");
+        return ExitCodes.Usage;
+    }
 
     private static string NameOf(SymbolResult? result)
     {

@@ -1,3 +1,4 @@
+using System.CommandLine;
 using Townhall.Cli.Screens;
 using Townhall.Client;
 
@@ -14,6 +15,13 @@ internal sealed record FailureFacts(string Code, string Detail, int ExitCode, in
 internal sealed class FailureWords(World world, bool json, bool withCause)
 {
     public bool WithCause => withCause;
+
+    /// <summary>As the command line asks for them, also where the rest of it is wrong.</summary>
+    public static FailureWords Of(GlobalOptions globals, ParseResult parsed) => new(
+        globals.World, IsSaid(parsed, globals.Json),
+        IsSaid(parsed, globals.Verbose) || !string.IsNullOrEmpty(globals.World.Environment(GlobalOptions.DebugVariable)));
+
+    public bool AreJson => json;
 
     /// <returns>The exit code.</returns>
     public int Say(CommandFailure failure)
@@ -36,4 +44,7 @@ internal sealed class FailureWords(World world, bool json, bool withCause)
 
         return failure.ExitCode;
     }
+
+    private static bool IsSaid(ParseResult parsed, Option<bool> option) =>
+        parsed.GetResult(option) is { Implicit: false } said && !said.Errors.Any() && said.GetValueOrDefault<bool>();
 }

@@ -9,6 +9,9 @@ internal sealed class GlobalOptions(World world)
     public const string UrlVariable = "TOWN_URL";
     public const string KeyVariable = "TOWN_API_KEY";
 
+    /// <summary>Set to anything: failures with their cause, as <c>--verbose</c>.</summary>
+    public const string DebugVariable = "TT_DEBUG";
+
     /// <summary>The name of <see cref="UrlVariable"/> in earlier versions.</summary>
     public const string OlderUrlVariable = "TOWNHALL_URL";
 

@@ -8,7 +8,6 @@ namespace Townhall.Cli.Invoking;
 /// <summary>One command at work: what was typed, the town it talks to and the screen it writes on.</summary>
 internal sealed class Invocation : IDisposable
 {
-    private const string DebugVariable = "TT_DEBUG";
     private readonly ParseResult _parsed;
     private readonly Lazy<TownClient> _town;
 
@@ -18,24 +17,16 @@ internal sealed class Invocation : IDisposable
         World = globals.World;
         Json = parsed.GetValue(globals.Json);
         TownRoot = parsed.GetValue(globals.Town) is { } root ? Path.GetFullPath(root, World.CurrentFolder) : null;
-        Screen = new Screen(World);
+        Screen = new Screen(World, quiet: Json);
         Address = AddressOf(parsed.GetValue(globals.Url), World);
         var key = parsed.GetValue(globals.ApiKey) ?? World.Environment(GlobalOptions.KeyVariable);
-        if (key is not null && (key.Length == 0 || key.Any(static letter => letter is < '!' or > '~')))
+        if (key is { Length: 0 } && parsed.GetResult(globals.ApiKey) is null)
         {
-            // Refused here, without the key in the words: a header with it would fail further down and show it.
-            throw key.Length == 0 && parsed.GetResult(globals.ApiKey) is null
-                ? CommandFailure.Usage($"{GlobalOptions.KeyVariable} is empty: unset it, or put a key into it.")
-                : CommandFailure.Usage("The API key must be printable ASCII without spaces.");
+            throw CommandFailure.Usage($"{GlobalOptions.KeyVariable} is empty: unset it, or put a key into it.");
         }
 
-        _town = new(() => new TownClient(new TownClientOptions(Address)
-        {
-            ApiKey = key,
-            Clock = World.Clock,
-            // Who types a command wants to know at once that there is no town.
-            RetriesRefusedConnections = false,
-        }));
+        Check(key);
+        _town = new(() => Connect(World, Address, key));
     }
 
     public World World { get; }
@@ -72,13 +63,25 @@ internal sealed class Invocation : IDisposable
         Screen.Dispose();
     }
 
+    /// <exception cref="CommandFailure">The key cannot be one.</exception>
+    public static TownClient Connect(World world, Uri address, string? key)
+    {
+        Check(key);
+        return new(new TownClientOptions(address)
+        {
+            ApiKey = key,
+            Clock = world.Clock,
+            // Who types a command wants to know at once that there is no town.
+            RetriesRefusedConnections = false,
+        });
+    }
+
     /// <summary>The one place where a failure becomes words and an exit code.</summary>
     public static async Task<int> RunAsync(
         GlobalOptions globals, ParseResult parsed, Func<Invocation, CancellationToken, Task<int>> run, CancellationToken cancellationToken)
     {
         var world = globals.World;
-        var failures = new FailureWords(
-            world, parsed.GetValue(globals.Json), parsed.GetValue(globals.Verbose) || !string.IsNullOrEmpty(world.Environment(DebugVariable)));
+        var failures = FailureWords.Of(globals, parsed);
 
         // Whoever reads our answers may have had enough before we have said all.
         using var left = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, world.ReaderLeft);
@@ -124,16 +127,20 @@ internal sealed class Invocation : IDisposable
         {
             // Without this a person would meet a stack trace; with the variable they may ask for it.
             return failures.Say(new CommandFailure(
-                ExitCodes.Failed, "internal", $"{unforeseen.GetType().Name}: {unforeseen.Message} ({DebugVariable}=1 shows where)"));
+                ExitCodes.Failed, "internal", $"{unforeseen.GetType().Name}: {unforeseen.Message} ({GlobalOptions.DebugVariable}=1 shows where)"));
         }
     }
 
     /// <summary>Agents whose name is close to what was typed, as a question; empty when none is, or when the town does not say.</summary>
     private async Task<string> NearAsync(CancellationToken cancellationToken)
     {
-        var typed = _parsed.CommandResult.Children.OfType<ArgumentResult>()
-            .FirstOrDefault(static argument => argument.Argument.Name == Words.Agent)?.Tokens is [{ Value: var word }, ..] ? word : null;
-        if (typed is null)
+        string[] typed =
+        [
+            .. _parsed.CommandResult.Children
+                .Where(static child => child is ArgumentResult { Argument.Name: Words.Agent } or OptionResult { Option.HelpName: Words.Agent })
+                .SelectMany(static child => child.Tokens).Select(static token => token.Value),
+        ];
+        if (typed.Length == 0)
         {
             return "";
         }
@@ -141,7 +148,12 @@ internal sealed class Invocation : IDisposable
         try
         {
             var page = await Town.AgentPageAsync(1000, null, cancellationToken);
-            return DidYouMean.Question(typed, page.Agents.Select(static agent => agent.Name));
+            string[] names = [.. page.Agents.Select(static agent => agent.Name)];
+
+            // Where several were named, those that are there are not what was meant.
+            return typed.FirstOrDefault(word => !names.Contains(word, StringComparer.OrdinalIgnoreCase)) is { } unknown
+                ? DidYouMean.Question(unknown, names)
+                : "";
         }
         catch (TownException)
         {
@@ -149,7 +161,18 @@ internal sealed class Invocation : IDisposable
         }
     }
 
-    private static Uri AddressOf(string? option, World world)
+    private static void Check(string? key)
+    {
+        if (key is not null && (key.Length == 0 || key.Any(static letter => letter is < '!' or > '~')))
+        {
+            // Refused here, without the key in the words: a header with it would fail further down and show it.
+            throw CommandFailure.Usage("The API key must be printable ASCII without spaces.");
+        }
+    }
+
+    /// <summary>Where the town is that was named, or else of the environment.</summary>
+    /// <exception cref="CommandFailure">It is no address.</exception>
+    public static Uri AddressOf(string? option, World world)
     {
         var (text, source) = option is not null ? (option, "--url")
             : world.Environment(GlobalOptions.UrlVariable) is { Length: > 0 } named ? (named, GlobalOptions.UrlVariable)

@@ -21,19 +21,17 @@ internal static class Replaced
         ("plan", "Tasks come from a fleet file (tt fleet run), tt assign or tt backlog add."),
         ("sync", "There is no plan file to keep in step: tt fleet run hands over what a file names."),
         ("migrate", "A town brings its own tables up to date at every start."),
+        ("generate-api-key", "tt auth gen-key makes a key and its hash, tt keys create one that the town knows."),
         ("mission", "Towns have no missions yet; tt fleet run runs several agents over one goal."),
     ];
 
-    public static IEnumerable<Command> Create(World world)
+    public static IEnumerable<Command> Create(GlobalOptions globals)
     {
         foreach (var (name, instead) in All)
         {
             var command = new Command(name, instead) { Hidden = true, TreatUnmatchedTokensAsErrors = false };
-            command.SetAction(_ =>
-            {
-                world.Error.WriteLine($"replaced: tt {name} has no place here. {instead}");
-                return ExitCodes.Usage;
-            });
+            command.SetAction(parsed => FailureWords.Of(globals, parsed).Say(
+                new CommandFailure(ExitCodes.Usage, "replaced", $"tt {name} has no place here. {instead}")));
             yield return command;
         }
     }

@@ -75,24 +75,9 @@ internal static class ExportCommand
         var page = await invocation.Town.LedgerAsync(0, PageSize, cancellationToken);
         var (town, head) = (page.Town, page.Head);
         await text.WriteLineAsync(JsonText.Of(new ExportHeader(ExportHeader.Current, town, head)));
-        var entries = 0L;
-        while (true)
-        {
-            // What is sealed meanwhile belongs to the next export.
-            foreach (var entry in page.Entries.TakeWhile(entry => entry.Seq <= head.Seq))
-            {
-                await text.WriteLineAsync(JsonText.Of(entry));
-                entries++;
-            }
-
-            if (page.NextAfter is not { } after || page.Entries.Length == 0 || after < page.Entries[^1].Seq || page.Entries[^1].Seq >= head.Seq)
-            {
-                break;
-            }
-
-            page = await invocation.Town.LedgerAsync(after, PageSize, cancellationToken);
-        }
-
+        var entries = await WorkBar.WhileAsync(
+            invocation.Screen, $"export {Looks.Number(head.Seq)} entries", head.Seq,
+            seen => WriteEntriesAsync(invocation.Town, page, text, seen, cancellationToken));
         var checkpoints = 0L;
         await foreach (var checkpoint in CheckpointsAsync(invocation.Town, cancellationToken))
         {
@@ -104,6 +89,30 @@ internal static class ExportCommand
         }
 
         return new(town, path, entries, checkpoints, head, keyPath);
+    }
+
+    /// <returns>How many were written.</returns>
+    private static async Task<long> WriteEntriesAsync(
+        TownClient town, LedgerPage page, TextWriter text, Action<long> seen, CancellationToken cancellationToken)
+    {
+        var (head, entries) = (page.Head, 0L);
+        while (true)
+        {
+            // What is sealed meanwhile belongs to the next export.
+            foreach (var entry in page.Entries.TakeWhile(entry => entry.Seq <= head.Seq))
+            {
+                await text.WriteLineAsync(JsonText.Of(entry));
+                entries++;
+            }
+
+            seen(entries);
+            if (page.NextAfter is not { } after || page.Entries.Length == 0 || after < page.Entries[^1].Seq || page.Entries[^1].Seq >= head.Seq)
+            {
+                return entries;
+            }
+
+            page = await town.LedgerAsync(after, PageSize, cancellationToken);
+        }
     }
 
     private static async IAsyncEnumerable<Checkpoint> CheckpointsAsync(

@@ -40,9 +40,10 @@ internal static class ExportFile
     }
 
     /// <summary>Checks every entry, and the kept places and the head on the way.</summary>
+    /// <param name="seen">Told how many lines were checked, block by block.</param>
     /// <exception cref="IOException">The file cannot be read to its end.</exception>
     public static async Task<LedgerVerdict> VerifyAsync(
-        string path, ExportHeader header, IEnumerable<ChainPlace> kept, CancellationToken cancellationToken)
+        string path, ExportHeader header, IEnumerable<ChainPlace> kept, Action<long> seen, CancellationToken cancellationToken)
     {
         var walk = new LedgerWalk(kept);
         await using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1, FileOptions.SequentialScan | FileOptions.Asynchronous);
@@ -70,6 +71,7 @@ internal static class ExportFile
                 return bad;
             }
 
+            seen(number);
             buffer.AsSpan(whole, held - whole).CopyTo(buffer);
             held -= whole;
         }

@@ -35,7 +35,7 @@ internal static class VerifyCommand
         {
             IReadOnlyList<Checkpoint> kept = invocation.Value(KeptOption) is { } keptFile ? KeyFiles.ReadKept(Full(invocation, keptFile)) : [];
             return Show(invocation, invocation.Value(FileOption) is { } file
-                ? await OfflineAsync(Full(invocation, file), keys, kept, cancellationToken)
+                ? await OfflineAsync(invocation, Full(invocation, file), keys, kept, cancellationToken)
                 : await OnlineAsync(invocation, keys, kept, cancellationToken));
         }
         finally
@@ -58,13 +58,13 @@ internal static class VerifyCommand
 
         // The head as it stands now; what is sealed while we walk belongs to the next walk.
         var head = first.Head;
-        var verdict = await LedgerVerifier.VerifyAsync(
-            EntriesAsync(invocation, first, cancellationToken), (head.Seq, Hexadecimal.Bytes(head.Hash)), KeyFiles.Places(kept), cancellationToken);
+        var verdict = await WorkBar.WhileAsync(invocation.Screen, Says(head), head.Seq, seen => LedgerVerifier.VerifyAsync(
+            EntriesAsync(invocation, first, seen, cancellationToken), (head.Seq, Hexadecimal.Bytes(head.Hash)), KeyFiles.Places(kept), cancellationToken));
         return new(first.Town, verdict.FirstBad is null, verdict.Checked, head, verdict.FirstBad, verdict.Why, kept.Count);
     }
 
     private static async Task<VerifiedLedger> OfflineAsync(
-        string file, CheckpointPublicKey[] keys, IReadOnlyList<Checkpoint> kept, CancellationToken cancellationToken)
+        Invocation invocation, string file, CheckpointPublicKey[] keys, IReadOnlyList<Checkpoint> kept, CancellationToken cancellationToken)
     {
         var (header, brought) = ExportFile.Open(file);
         // What the file brings proves something only when it is signed by a key that somebody trusts.
@@ -76,7 +76,8 @@ internal static class VerifyCommand
             return new(header.Town, false, 0, header.Head, 1, fault, 0);
         }
 
-        var verdict = await ExportFile.VerifyAsync(file, header, KeyFiles.Places(all), cancellationToken);
+        var verdict = await WorkBar.WhileAsync(
+            invocation.Screen, Says(header.Head), header.Head.Seq, seen => ExportFile.VerifyAsync(file, header, KeyFiles.Places(all), seen, cancellationToken));
         return new(header.Town, verdict.FirstBad is null, verdict.Checked, header.Head, verdict.FirstBad, verdict.Why, all.Length);
     }
 
@@ -103,10 +104,12 @@ internal static class VerifyCommand
         return verified.Sound ? ExitCodes.Ok : ExitCodes.Failed;
     }
 
+    private static string Says(LedgerHead head) => $"verify {Looks.Number(head.Seq)} entries";
+
     private static string Full(Invocation invocation, string path) => Path.GetFullPath(path, invocation.World.CurrentFolder);
 
     private static async IAsyncEnumerable<LedgerEntry> EntriesAsync(
-        Invocation invocation, LedgerPage page, [EnumeratorCancellation] CancellationToken cancellationToken)
+        Invocation invocation, LedgerPage page, Action<long> seen, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var last = page.Head.Seq;
         while (true)
@@ -120,6 +123,8 @@ internal static class VerifyCommand
 
                 yield return entry.ToEntry(page.Town);
             }
+
+            seen(page.Entries is [.., { } newest] ? newest.Seq : 0);
 
             // Never backwards: a page that promises the same again would keep us here for ever.
             if (page.NextAfter is not { } after || page.Entries.Length == 0 || after < page.Entries[^1].Seq)

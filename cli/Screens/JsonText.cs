@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Townhall.Cli.Authentication;
+using Townhall.Cli.Blobs;
 using Townhall.Cli.Completion;
 using Townhall.Cli.Configuration;
 using Townhall.Cli.Events;
@@ -50,6 +51,7 @@ internal static class JsonText
 [JsonSerializable(typeof(KeyList))]
 [JsonSerializable(typeof(RevokedKey))]
 [JsonSerializable(typeof(OutputText))]
+[JsonSerializable(typeof(SavedBlob))]
 [JsonSerializable(typeof(InboxList))]
 [JsonSerializable(typeof(NotedResult))]
 [JsonSerializable(typeof(VerifiedLedger))]

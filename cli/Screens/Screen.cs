@@ -11,16 +11,27 @@ internal sealed class Screen : IDisposable
     private readonly World _world;
     private readonly StreamWriter _out;
 
-    public Screen(World world)
+    /// <summary>More than any line has.</summary>
+    private const int LineColumns = 1 << 20;
+
+    private readonly bool _quiet;
+
+    /// <param name="quiet">For a program: nothing moves, also where a terminal is.</param>
+    public Screen(World world, bool quiet)
     {
         _world = world;
+        _quiet = quiet;
         _out = new StreamWriter(world.Out, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), leaveOpen: true) { AutoFlush = true };
-        Answers = Console(world, _out, world.OutIsTerminal);
-        Notices = Console(world, world.Error, world.ErrorIsTerminal);
+        Answers = Console(world, _out, world.OutIsTerminal, moves: false);
+        Lines = Console(world, _out, world.OutIsTerminal, moves: false, columns: LineColumns);
+        Notices = Console(world, world.Error, world.ErrorIsTerminal, ProgressIsLive);
     }
 
     /// <summary>Standard output with tables and colours.</summary>
     public IAnsiConsole Answers { get; }
+
+    /// <summary>Standard output for what is one line each, however long: a terminal breaks it where it must, and a pipe gets it whole.</summary>
+    public IAnsiConsole Lines { get; }
 
     /// <summary>Standard error with progress.</summary>
     public IAnsiConsole Notices { get; }
@@ -30,7 +41,7 @@ internal sealed class Screen : IDisposable
     public bool OutIsTerminal => _world.OutIsTerminal;
 
     /// <summary>Progress may redraw itself only on a terminal that can move its cursor.</summary>
-    public bool ProgressIsLive => _world.ErrorIsTerminal && !IsDumb(_world);
+    public bool ProgressIsLive => !_quiet && _world.ErrorIsTerminal && !IsDumb(_world);
 
     public (int Columns, int Rows) Size => _world.Size();
 
@@ -55,7 +66,7 @@ internal sealed class Screen : IDisposable
     public string Render(IEnumerable<IRenderable> parts)
     {
         using var text = new StringWriter();
-        Console(_world, text, _world.OutIsTerminal).Write(new Rows(parts));
+        Console(_world, text, _world.OutIsTerminal, moves: false).Write(new Rows(parts));
         return text.ToString();
     }
 
@@ -64,7 +75,7 @@ internal sealed class Screen : IDisposable
 
     public void Dispose() => _out.Dispose();
 
-    private static IAnsiConsole Console(World world, TextWriter writer, bool isTerminal)
+    private static IAnsiConsole Console(World world, TextWriter writer, bool isTerminal, bool moves, int? columns = null)
     {
         var colours = isTerminal && !IsDumb(world) && string.IsNullOrEmpty(world.Environment("NO_COLOR"));
         var console = AnsiConsole.Create(new AnsiConsoleSettings
@@ -72,8 +83,9 @@ internal sealed class Screen : IDisposable
             Ansi = isTerminal && !IsDumb(world) ? AnsiSupport.Yes : AnsiSupport.No,
             // The sixteen colours follow the theme of the terminal, so they are readable on light and dark ones.
             ColorSystem = colours ? ColorSystemSupport.Standard : ColorSystemSupport.NoColors,
-            Interactive = InteractionSupport.No,
-            Out = new Surface(writer, isTerminal, world.Size),
+            // Without it bars and spinners would be printed as lines, one below the other.
+            Interactive = moves ? InteractionSupport.Yes : InteractionSupport.No,
+            Out = new Surface(writer, isTerminal, columns is { } wide ? () => (wide, int.MaxValue) : world.Size),
             Enrichment = new ProfileEnrichment { UseDefaultEnrichers = false },
         });
         console.Profile.Capabilities.Unicode = true;

@@ -11,7 +11,8 @@ namespace Townhall.Cli.Status;
 /// <summary>The town's own document, with the tasks that have not ended where they were asked for.</summary>
 internal sealed record DetailedStatus(
     string Name, string Root, string? RedisUrl, long AgentCount, TownAgent[] Agents, TaskCounts Tasks, int Workers,
-    HeldSnapshot? OldestSnapshot,
+    HeldSnapshot? OldestSnapshot, string? NextCursor,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] DeepStatus? Deep,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] TaskSummary[]? OpenTasks);
 
 /// <summary><c>tt status</c>: the whole town on one screen.</summary>
@@ -20,22 +21,22 @@ internal static class StatusCommand
     private const int OpenTasksShown = 50;
 
     private static readonly Option<bool> Tasks = new("--tasks") { Description = "With the tasks that run or wait, newest first" };
-    private static readonly Option<bool> Deep = new("--deep") { Description = "The same, as an earlier tool called it" };
+    private static readonly Option<bool> Deep = new("--deep") { Description = "With every worker and what it holds" };
 
     public static Command Create(GlobalOptions globals) => globals.Answer(
-        "status", "The town on one screen: tasks by state, workers, agents", ["tt status", "tt status --json | jq .tasks"], [Tasks, Deep],
+        "status", "The town on one screen: tasks by state, workers, agents", ["tt status", "tt status --deep", "tt status --json | jq .tasks"], [Tasks, Deep],
         AskAsync, Show);
 
     private static async Task<DetailedStatus> AskAsync(Invocation invocation, CancellationToken cancellationToken)
     {
-        var status = await invocation.Town.StatusAsync(cancellationToken);
-        var open = invocation.Value(Tasks) || invocation.Value(Deep)
+        var status = await invocation.Town.StatusAsync(invocation.Value(Deep), cancellationToken);
+        var open = invocation.Value(Tasks)
             ? await invocation.Town.TaskPageAsync(
                 new TaskQuery { States = ["running", "waiting", "assigned", "pending"], Limit = OpenTasksShown }, cancellationToken)
             : null;
         return new DetailedStatus(
             status.Name, status.Root, status.RedisUrl, status.AgentCount, status.Agents, status.Tasks, status.Workers,
-            status.OldestSnapshot, open?.Tasks);
+            status.OldestSnapshot, status.NextCursor, status.Deep, open?.Tasks);
     }
 
     private static void Show(Invocation invocation, DetailedStatus status)
@@ -57,6 +58,12 @@ internal static class StatusCommand
         if (status.AgentCount > status.Agents.Length)
         {
             console.MarkupLine($"[grey]{Looks.Number(status.Agents.Length)} of {Looks.Number(status.AgentCount)} agents; all of them: tt list[/]");
+        }
+
+        if (status.Deep is { } deep)
+        {
+            console.WriteLine();
+            console.Write(WorkerTable.Of(deep, invocation.Clock.GetUtcNow().UtcDateTime));
         }
 
         if (status.OpenTasks is { } open)

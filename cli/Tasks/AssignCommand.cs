@@ -17,6 +17,7 @@ internal static class AssignCommand
     private static readonly Option<int?> Priority = Words.Whole("--priority", [], "N", "-100 to 100, higher first within the agent (default 0)", -100, 100);
     private static readonly Option<int?> MaxAttempts = Words.Whole("--max-attempts", [], "N", "Attempts when it fails (default: the agent's)", 1, 100);
     private static readonly Option<double?> TimeoutSecs = new("--timeout-secs") { Description = "Longest attempt (default: the agent's)", HelpName = "SECS" };
+    private static readonly Option<double?> TotalTimeoutSecs = new("--total-timeout-secs") { Description = "Longest from now to its end, all attempts together", HelpName = "SECS" };
     private static readonly Option<DateTimeOffset?> NotBefore = new("--not-before") { Description = "Earliest start", HelpName = "INSTANT" };
     private static readonly Option<DateTimeOffset?> Deadline = new("--deadline") { Description = "When it must have ended", HelpName = "INSTANT" };
     private static readonly Option<string?> ConcurrencyKey = new("--concurrency-key") { Description = "Tasks with the same key share its permits", HelpName = "KEY" };
@@ -29,7 +30,7 @@ internal static class AssignCommand
             "tt assign scout 'ls -l | wc -l'", "tt assign scout - <nightly.sh", "id=$(tt assign scout 'make test'); tt output \"$id\" -f",
             "tt assign scout 'pg_dump …' --concurrency-key disk --tag nightly --priority -10",
         ],
-        [Agent, Text, Priority, MaxAttempts, TimeoutSecs, NotBefore, Deadline, ConcurrencyKey, RateKey, Tags],
+        [Agent, Text, Priority, MaxAttempts, TimeoutSecs, TotalTimeoutSecs, NotBefore, Deadline, ConcurrencyKey, RateKey, Tags],
         AskAsync, Show);
 
     private static async Task<AssignedTask> AskAsync(Invocation invocation, CancellationToken cancellationToken)
@@ -39,7 +40,7 @@ internal static class AssignCommand
             new NewAssignment(
                 invocation.Value(Agent), text, invocation.Value(Tags) is { Length: > 0 } tags ? tags : null, invocation.Value(Priority),
                 invocation.Value(MaxAttempts), invocation.Value(TimeoutSecs), invocation.Value(NotBefore), invocation.Value(Deadline),
-                ConcurrencyKey: invocation.Value(ConcurrencyKey), RateKey: invocation.Value(RateKey)),
+                invocation.Value(TotalTimeoutSecs), ConcurrencyKey: invocation.Value(ConcurrencyKey), RateKey: invocation.Value(RateKey)),
             cancellationToken);
     }
 

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using Spectre.Console;
 using Townhall.Cli.Invoking;
 using Townhall.Cli.Screens;
@@ -99,7 +98,7 @@ internal static class BulkCommand
         var clock = invocation.Clock;
         var patience = new Patience(clock, invocation.Screen.Notice, met: true);
 
-        async Task WorkAsync(Action<BulkProgress> seen)
+        return await WorkBar.WhileAsync(invocation.Screen, $"{progress.Action} {Looks.Counted(progress.Total, "task")}", progress.Total, async seen =>
         {
             using var pace = new PeriodicTimer(LookEvery, clock);
             while (progress.State != "finished")
@@ -109,28 +108,15 @@ internal static class BulkCommand
                 {
                     progress = await invocation.Town.BulkAsync(progress.BulkId, cancellationToken);
                     patience.Regained();
-                    seen(progress);
+                    seen(progress.Done + progress.Skipped + progress.Failed);
                 }
                 catch (TownException away) when (patience.Accepts(away))
                 {
                     await patience.WaitAsync(cancellationToken);
                 }
             }
-        }
 
-        if (!invocation.Screen.ProgressIsLive)
-        {
-            await WorkAsync(static _ => { });
             return progress;
-        }
-
-        await invocation.Screen.Notices.Progress().AutoClear(true)
-            .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new ElapsedTimeColumn())
-            .StartAsync(async view =>
-            {
-                var bar = view.AddTask(string.Create(CultureInfo.InvariantCulture, $"{progress.Action} {progress.Total} tasks"), maxValue: Math.Max(1, progress.Total));
-                await WorkAsync(now => bar.Value = now.Done + now.Skipped + now.Failed);
-            });
-        return progress;
+        });
     }
 }

@@ -52,7 +52,7 @@ internal static partial class ResultText
         {
             yield return string.Create(
                 CultureInfo.InvariantCulture,
-                $"This is the beginning, {Encoding.UTF8.GetByteCount(text)} of {task.ResultBytes} bytes; the whole is at /v1/blobs/{blob}");
+                $"This is the beginning, {Encoding.UTF8.GetByteCount(text)} of {task.ResultBytes} bytes; the whole: tt blob get {blob}");
         }
     }
 

@@ -15,16 +15,7 @@ internal static class TopCommand
         Description = "Seconds between looks (default 1)",
         HelpName = "SECS",
         DefaultValueFactory = static _ => 1,
-        Validators =
-        {
-            static result =>
-            {
-                if (result.Tokens.Count > 0 && result.GetValueOrDefault<double>() is not (>= 0.2 and <= 60))
-                {
-                    result.AddError("--interval must be 0.2 to 60.");
-                }
-            },
-        },
+        Validators = { Words.Bounds<double>(static secs => secs is >= 0.2 and <= 60, "--interval must be 0.2 to 60.") },
     };
 
     public static Command Create(GlobalOptions globals) => globals.Command(

@@ -21,6 +21,9 @@ internal sealed record Call(HttpMethod Method, string Path, Repeat Repeat, byte[
 {
     private readonly string? _key = Repeat == Repeat.Keyed ? Guid.NewGuid().ToString() : null;
 
+    /// <summary>Of the body.</summary>
+    public string ContentType { get; init; } = "application/json";
+
     /// <summary>Headers that only this call has.</summary>
     public Action<HttpRequestMessage>? Dress { get; init; }
 
@@ -44,7 +47,7 @@ internal sealed record Call(HttpMethod Method, string Path, Repeat Repeat, byte[
         var message = new HttpRequestMessage(Method, Path);
         if (Body is not null)
         {
-            message.Content = new ByteArrayContent(Body) { Headers = { ContentType = new("application/json") } };
+            message.Content = new ByteArrayContent(Body) { Headers = { ContentType = new(ContentType) } };
         }
 
         if (_key is not null)

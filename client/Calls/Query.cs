@@ -20,6 +20,8 @@ internal sealed class Query
 
     public Query Add(string name, long? value) => Add(name, value?.ToString(CultureInfo.InvariantCulture));
 
+    public Query Add(string name, DateTimeOffset? value) => Add(name, value?.UtcDateTime.ToString("O", CultureInfo.InvariantCulture));
+
     public Query Flag(string name, bool isSet) => Add(name, isSet ? "true" : null);
 
     public override string ToString() => _text.ToString();

@@ -42,6 +42,9 @@ public sealed record AgentChange
 
     /// <summary>Empty takes the nickname away.</summary>
     public string? Nickname { get; init; }
+
+    /// <summary>Which work of the backlog it gets from now on; empty takes the role away.</summary>
+    public string? RoleId { get; init; }
 }
 
 /// <summary>What became of an agent.</summary>

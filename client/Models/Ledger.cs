@@ -14,18 +14,23 @@ public sealed record LedgerPage(string Town, LedgerRow[] Entries, LedgerHead Hea
 /// <summary>A signed checkpoint as the town shows it: check its signature, never believe it.</summary>
 public sealed record LedgerCheckpoint(long Id, string Town, long Seq, string Hash, DateTime At, string KeyId, string Signature);
 
-public sealed record CheckpointPage(LedgerCheckpoint[] Checkpoints, long? NextAfter);
+public sealed record CheckpointPage(LedgerCheckpoint[] Checkpoints, long? NextAfter, int Count = 0);
 
 /// <param name="PublicKey">PEM.</param>
-public sealed record LedgerKey(string KeyId, string PublicKey);
+/// <param name="Since">When the town first signed with it.</param>
+public sealed record LedgerKey(string KeyId, string PublicKey, string? Algorithm = null, DateTime? Since = null);
 
 /// <param name="Keys">Oldest first.</param>
-public sealed record LedgerKeys(LedgerKey[] Keys);
+public sealed record LedgerKeys(LedgerKey[] Keys, int Count = 0);
 
 /// <summary>One event, as <c>data:</c> of <c>GET /events</c> says.</summary>
 public sealed record TownEvent(
     long Seq, string Id, Guid? AgentId, string? AgentName, Guid? TaskId, string Actor, string Action, DateTime Timestamp,
-    JsonElement Detail, string Outcome, string PrevHash, string Hash);
+    JsonElement Detail, string Outcome, string PrevHash, string Hash)
+{
+    /// <summary>Equal to <see cref="Detail"/>, as older readers call it.</summary>
+    public JsonElement Payload => Detail;
+}
 
 /// <summary>Which events to follow; everything that is said must hold.</summary>
 public sealed record EventQuery

@@ -12,7 +12,10 @@ internal sealed record PruneRequest(bool All);
 
 /// <param name="Destination"><c>Backlog</c>, <c>Listed</c> (nothing changed) or <c>Agent("name")</c>.</param>
 /// <param name="Tasks">The first 1000 of them.</param>
-public sealed record ReclaimedTasks(int Reclaimed, string Destination, OrphanTask[]? Tasks = null, bool More = false, bool DryRun = false);
+/// <param name="Messages">Messages that moved, too; only to an agent.</param>
+/// <param name="More">One call moves so many; call again for the rest.</param>
+public sealed record ReclaimedTasks(
+    int Reclaimed, string Destination, OrphanTask[]? Tasks = null, int Messages = 0, bool More = false, bool DryRun = false);
 
 public sealed record OrphanTasks(string Action, int Count, OrphanTask[] Orphans, bool More = false, bool DryRun = false);
 

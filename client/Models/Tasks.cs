@@ -37,7 +37,8 @@ public sealed record AgentTask(
 /// <summary>A task in a list.</summary>
 public sealed record TaskSummary(
     Guid TaskId, string Description, string? State = null, Guid? AgentId = null, string? AgentName = null, int Attempt = 0, int Priority = 0,
-    string[]? Tags = null, DateTime? CreatedAt = null, DateTime? StartedAt = null, DateTime? CompletedAt = null, string? FailureCode = null);
+    string[]? Tags = null, DateTime? CreatedAt = null, DateTime? StartedAt = null, DateTime? CompletedAt = null, int? ExitCode = null,
+    string? FailureCode = null, Guid? RetryOf = null);
 
 public sealed record TaskPage(TaskSummary[] Tasks, int Count, string? NextCursor = null);
 
@@ -50,6 +51,20 @@ public sealed record TaskQuery
     public string? Agent { get; init; }
 
     public string? Tag { get; init; }
+
+    public DateTimeOffset? CreatedAfter { get; init; }
+
+    public DateTimeOffset? CreatedBefore { get; init; }
+
+    public DateTimeOffset? EndedAfter { get; init; }
+
+    public DateTimeOffset? EndedBefore { get; init; }
+
+    /// <summary>Only retries of this task.</summary>
+    public Guid? RetryOf { get; init; }
+
+    /// <summary>By the moment of acceptance; newest first where it is false.</summary>
+    public bool OldestFirst { get; init; }
 
     public int? Limit { get; init; }
 

@@ -25,6 +25,8 @@ public sealed class CompletionTests
     [InlineData("keys create x --agent r", "ranger")]
     [InlineData("config set max", "max_agents")]
     [InlineData("config townhall.tls.e", "townhall.tls.enabled")]
+    [InlineData("message ", "show,remove")]
+    [InlineData("tasks --retry-of ", Documents.TaskId)]
     [InlineData("nonsense ", "")]
     public async Task It_offers_what_may_stand_there(string line, string expected)
     {
@@ -49,6 +51,52 @@ public sealed class CompletionTests
         Assert.Empty(terminal.Out + terminal.Error);
     }
 
+    [Fact]
+    public async Task A_town_that_is_named_on_the_line_is_the_one_that_is_asked()
+    {
+        await using var town = await FakeTown.StartAsync(static app =>
+            app.MapGet("/v1/agents", static () => FakeTown.Json(Documents.Agents(Documents.Agent("scout", "sh")))));
+        var terminal = new TestTerminal { Clock = new TestClock() };
+        Assert.Equal(0, await terminal.RunAsync("complete", "--url", "http://127.0.0.1:1", "--", "--url", town.Address, "kill", ""));
+        Assert.Equal("scout\n", terminal.Out);
+    }
+
+    [Theory]
+    [InlineData("tt kill s", "kill s", "kill|s", "scout")]
+    [InlineData("tt kill ", "kill ~", "kill|", "scout")]
+    [InlineData("tt --url http://127.0.0.1:1 kill s", "--url http : //127.0.0.1 : 1 kill s", "--url|http://127.0.0.1:1|kill|s", "scout")]
+    [InlineData("tt kill Ada\\ L", "kill Ada\\_L", "kill|Ada L", "Ada Lovelace")]
+    [InlineData("tt kill \"Ada L", "kill \"Ada_L", "kill|Ada L", "Ada Lovelace")]
+    [InlineData("tt kill $", "kill $", "kill|$", "$(touch pwned)")]
+    [InlineData("tt kill team:s", "kill team : s", "kill|team:s", "team:scribe")]
+    public async Task Bash_asks_for_what_was_typed_and_never_runs_an_answer(string line, string words, string asked, string answer)
+    {
+        var terminal = new TestTerminal();
+        Assert.Equal(0, await terminal.RunAsync("completion", "bash"));
+        using var folder = new TemporaryFolder();
+        folder.Write("completion.sh", terminal.Out);
+        folder.Write("answer", answer + "\n");
+        File.SetUnixFileMode(
+            folder.Write("tt", "#!/bin/sh\n(IFS='|'; echo \"$*\") >asked\ncat answer\n"), UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        var quoted = words.Split(' ').Select(static word => $"'{word.Replace('_', ' ').Replace("~", "", StringComparison.Ordinal)}'").ToArray();
+
+        // What was completed is read by bash again, as at a prompt.
+        var (exitCode, printed) = await folder.RunAsync("bash", "", new Dictionary<string, string>(), "-c", $$"""
+            PATH=".:$PATH"
+            source ./completion.sh
+            COMP_WORDBREAKS=$' \t\n"\'@><=;|&(:'
+            COMP_WORDS=(tt {{string.Join(' ', quoted)}})
+            COMP_CWORD={{quoted.Length}}
+            COMP_LINE='{{line}}'
+            COMP_POINT=${#COMP_LINE}
+            _tt
+            eval "printf '%s\n' ${COMPREPLY[*]}"
+            """);
+        Assert.Equal((0, answer.Replace("team:", "", StringComparison.Ordinal) + "\n"), (exitCode, printed));
+        Assert.Equal($"complete|--|{asked}\n", await File.ReadAllTextAsync(Path.Combine(folder.Path, "asked")));
+        Assert.False(File.Exists(Path.Combine(folder.Path, "pwned")));
+    }
+
     [Theory]
     [InlineData("bash", "bash", "-n")]
     [InlineData("zsh", "zsh", "-n")]
@@ -57,7 +105,7 @@ public sealed class CompletionTests
     {
         var terminal = new TestTerminal();
         Assert.Equal(0, await terminal.RunAsync("completion", shell));
-        Assert.Contains("tt complete -- ", terminal.Out, StringComparison.Ordinal);
+        Assert.Contains(" complete -- ", terminal.Out, StringComparison.Ordinal);
         if (!File.Exists($"/bin/{program}") && !File.Exists($"/usr/bin/{program}"))
         {
             Assert.NotEqual("bash", shell);     // the one shell that is everywhere

@@ -74,6 +74,29 @@ public sealed class EventTests
         Assert.Equal([1001L, 2001], Sequences(terminal.Out));
     }
 
+    [Theory]
+    [InlineData("TaskFaild", "No action TaskFaild is known. Did you mean TaskFailed?\nNo event was found.\n")]
+    [InlineData("task_failed", "No event was found.\n")]
+    public async Task An_answer_without_events_says_so_and_what_was_probably_meant(string action, string words)
+    {
+        await using var town = await LedgerAsync(3);
+        var terminal = new TestTerminal();
+        Assert.Equal(0, await terminal.RunAsync(town, "events", "--action", action));
+        Assert.Equal(words, terminal.Error);
+        Assert.Empty(terminal.Out);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task An_event_is_one_line_also_where_the_window_is_narrow(bool isTerminal)
+    {
+        await using var town = await LedgerAsync(3);
+        var terminal = new TestTerminal { IsTerminal = isTerminal, Size = (30, 10) };
+        Assert.Equal(0, await terminal.RunAsync(town, "events"));
+        Assert.Equal(3, terminal.Out.TrimEnd().Split('\n').Length);
+    }
+
     [Fact]
     public async Task History_is_one_document()
     {

@@ -29,6 +29,9 @@ public sealed class CommandLineTests
     [InlineData("keys create ci --scope admin --expires soon")]
     [InlineData("keys rotate ci --overlap -1")]
     [InlineData("completion powershell")]
+    [InlineData("spawn x --max-concurrency 0")]
+    [InlineData("blob put no-such-file")]
+    [InlineData("message show 17")]
     public async Task A_wrong_command_line_ends_with_2_and_says_what_is_wrong(string line)
     {
         var terminal = new TestTerminal();
@@ -74,6 +77,69 @@ public sealed class CommandLineTests
         Assert.Empty(terminal.Out);
     }
 
+    [Theory]
+    [MemberData(nameof(Gone))]
+    [InlineData("stauts")]
+    [InlineData("assign scout")]
+    [InlineData("blob get 2cf2")]       // bytes are no JSON
+    [InlineData("events --after -1")]
+    [InlineData("agent set scout")]
+    public async Task Also_a_wrong_command_line_is_answered_to_programs_in_json(string line)
+    {
+        var terminal = new TestTerminal();
+        Assert.Equal(2, await terminal.RunAsync([.. line.Split(' '), "--json"]));
+        var error = JsonDocument.Parse(terminal.Error).RootElement.GetProperty("error");
+        Assert.Equal(Replaced.All.Any(each => each.Command == line) ? "replaced" : "usage", error.GetProperty("code").GetString());
+        Assert.Equal(2, error.GetProperty("exit_code").GetInt32());
+        Assert.True(error.GetProperty("detail").GetString()!.Length > 10);
+        Assert.Single(terminal.Error.TrimEnd().Split('\n'));
+        Assert.Empty(terminal.Out);
+    }
+
+    [Fact]
+    public async Task No_option_of_any_command_takes_a_word_for_a_number_an_id_or_an_instant()
+    {
+        var tried = 0;
+        foreach (var command in Below(CommandTree.Build(new TestTerminal().World())))
+        {
+            var path = string.Join(' ', command.Parents.OfType<System.CommandLine.Command>().Where(static above => above is not System.CommandLine.RootCommand)
+                .Select(static above => above.Name).Append(command.Name));
+            foreach (var option in command.Options.Where(static option => Nullable.GetUnderlyingType(option.ValueType) is not null))
+            {
+                var terminal = new TestTerminal();
+                Assert.Equal(2, await terminal.RunAsync([.. path.Split(' '), option.Name, "a-word"]));
+                Assert.Contains("usage: ", terminal.Error, StringComparison.Ordinal);
+                Assert.DoesNotContain("System.", terminal.Error, StringComparison.Ordinal);
+                tried++;
+            }
+        }
+
+        Assert.InRange(tried, 40, 200);
+    }
+
+    [Theory]
+    [InlineData("message show x", "'x' is not an id such as 01890a5d-ac96-774b-bcce-b302099a8057.")]
+    [InlineData("assign scout x --not-before yesterday", "'yesterday' is not an instant such as 2026-01-02T03:04Z, as --not-before wants it.")]
+    [InlineData("tenant set research x", "'x' is not a whole number.")]
+    [InlineData("spawn scout --timeout-secs long", "'long' is not a number, as --timeout-secs wants it.")]
+    public async Task A_value_that_cannot_be_read_is_told_without_types_of_the_program(string line, string words)
+    {
+        var terminal = new TestTerminal();
+        Assert.Equal(2, await terminal.RunAsync(line.Split(' ')));
+        Assert.StartsWith($"usage: {words}\n", terminal.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("restart scout --rounds 10", "--rounds has no meaning here: an agent is no process")]
+    [InlineData("restart scout --foreground", "--foreground has no meaning here: an agent is no process")]
+    [InlineData("events --mission 17", "--mission has no meaning here: towns have no missions yet. Say --task, --agent or --action.")]
+    public async Task An_option_of_an_earlier_tool_says_why_it_is_gone(string line, string reason)
+    {
+        var terminal = new TestTerminal();
+        Assert.Equal(2, await terminal.RunAsync(line.Split(' ')));
+        Assert.StartsWith($"usage: {reason}", terminal.Error, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Every_command_has_an_example_and_a_description_and_only_its_own_name()
     {
@@ -84,10 +150,10 @@ public sealed class CommandLineTests
             static command => Assert.All(
                 ((ExampledCommand)command).Examples is { Count: > 0 } examples ? examples : [""],
                 example => Assert.Contains($" {command.Name}", example, StringComparison.Ordinal)));
-
-        static IEnumerable<System.CommandLine.Command> Below(System.CommandLine.Command command) =>
-            command.Subcommands.SelectMany(static below => (IEnumerable<System.CommandLine.Command>)[below, .. Below(below)]);
     }
+
+    private static IEnumerable<System.CommandLine.Command> Below(System.CommandLine.Command command) =>
+        command.Subcommands.SelectMany(static below => (IEnumerable<System.CommandLine.Command>)[below, .. Below(below)]);
 
     [Fact]
     public async Task The_key_goes_to_the_town_and_nowhere_else()
@@ -124,11 +190,20 @@ public sealed class CommandLineTests
         await using var town = await FakeTown.StartAsync(static app =>
         {
             app.MapGet("/v1/agents", static () => FakeTown.Json(Documents.Agents(Documents.Agent("scout", "sh"), Documents.Agent("ranger", "sh"))));
+            app.MapPost("/v1/messages/send", static () => FakeTown.Refusal(404, "agent_not_found", "Who?"));
             app.MapPost("/v1/agents/{agent}/kill", static () => FakeTown.Refusal(404, "agent_not_found", "No agent answers to 'scuot'."));
         });
         var terminal = new TestTerminal();
         Assert.Equal(3, await terminal.RunAsync(town, "kill", "scuot"));
         Assert.Equal("agent_not_found: No agent answers to 'scuot'. Did you mean scout?\n", terminal.Error);
+
+        // Of two that were named, it is not the one that is there.
+        foreach (var (from, answer) in ((string, string)[])[("nobody", ""), ("rangre", " Did you mean ranger?")])
+        {
+            var other = new TestTerminal();
+            Assert.Equal(3, await other.RunAsync(town, "send", "scout", "hello", "--from", from));
+            Assert.Equal($"agent_not_found: Who?{answer}\n", other.Error);
+        }
     }
 
     [Fact]

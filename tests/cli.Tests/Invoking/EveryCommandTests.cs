@@ -25,6 +25,16 @@ public sealed class EveryCommandTests
         {"key_id":"6f1c0a9be2d47358","name":"ci","key":"thk_the_key_itself","scopes":["town.read"],"agent_id":null,"created_at":"2026-01-02T03:04:05Z","expires_at":null,"replaced_key_id":null}
         """;
 
+    private const string Message = """
+        {"message_id":"01890a5d-ac96-774b-bcce-b302099a8057","to_agent":"01890a5d-ac96-774b-bcce-b302099a8001","from":"ada","from_name":"ada","kind":"ack","message":"rejected: no tests","urgent":true,"ack_type":"rejected","reason":"no tests","correlation_id":"pr-12","task_id":null,"created_at":"2026-01-02T03:04:05Z","delivered_at":null,"delivered_to":null}
+        """;
+
+    private const string Deep = """
+        {"name":"oak","root":"/srv/oak","agent_count":0,"agents":[],"tasks":{"pending":0,"assigned":0,"running":1,"waiting":0,"completed":0,"failed":0,"cancelled":0,"dead":0},"workers":1,
+        "deep":{"running":[{"task_id":"01890a5d-ac96-774b-bcce-b302099a8057","description":"echo hi","agent_id":"01890a5d-ac96-774b-bcce-b302099a8001","agent_name":"scout","attempt":2,"leased_at":"2026-01-02T03:04:05Z","lease_until":"2026-01-02T03:05:05Z","worker_id":"01890a5d-ac96-774b-bcce-b302099a8002"}],
+        "workers":[{"id":"01890a5d-ac96-774b-bcce-b302099a8002","name":"vm-1","host":"vm","state":"active","slots":4,"holding":1,"version":"1.0.0","sandbox":"bubblewrap","registered_at":"2026-01-02T03:04:05Z","seen_at":"2026-01-02T03:04:05Z"}]}}
+        """;
+
     public static TheoryData<string, string, string, string, string> Commands() => new()
     {
         // typed, asked, body, answered, a word that people see
@@ -38,12 +48,15 @@ public sealed class EveryCommandTests
         { "prune --all --dry-run", "POST /v1/agents/prune?dry_run=true", """{"all":true}""", """{"removed":1,"agents":["old"],"more":false,"dry_run":true}""", "Would remove 1" },
         { "agent scout", "GET /v1/agents/scout", "", Documents.Agent("scout", "sh"), "works on" },
         { "agent set scout --weight 3", "PATCH /v1/agents/scout", """{"weight":3}""", Documents.Agent("scout", "sh"), "scout" },
+        { "agent set scout --role reviewer", "PATCH /v1/agents/scout", """{"role_id":"reviewer"}""", Documents.Agent("scout", "sh"), "scout" },
+        { "status --deep", "GET /v1/status?deep=true", "", Deep, "attempt 2" },
         { "wait scout", "GET /v1/agents/scout", "", Documents.Agent("scout", "sh"), "3 tasks done" },
         { $"cancel {Id}", $"POST /v1/tasks/{Id}/cancel", "", Documents.Task(Id, "cancelled"), "is cancelled" },
         { $"retry {Id} --force", $"POST /v1/tasks/{Id}/retry", """{"force":true}""", Documents.Task(Id, "assigned"), Id },
         { $"steer {Id} slowly", $"POST /v1/tasks/{Id}/steer", """{"text":"slowly"}""", $$"""{"steering_id":1,"task_id":"{{Id}}","state":"running","attempt":1,"created_at":"2026-01-02T03:04:05Z"}""", "noted" },
         { $"steering {Id}", $"GET /v1/tasks/{Id}/steering", "", """{"steering":[{"steering_id":1,"text":"slowly","created_by":"local","created_at":"2026-01-02T03:04:05Z","delivered_at":null,"delivered_attempt":null}],"count":1}""", "not yet" },
         { "tasks --state failed,dead --agent scout -n 3", "GET /v1/tasks?state=failed%2Cdead&agent=scout&limit=3", "", $$"""{"tasks":[{"task_id":"{{Id}}","description":"echo hi","state":"failed","agent_name":"scout"}],"count":1,"next_cursor":null}""", "echo hi" },
+        { "tasks --created-after 2026-01-02T00:00Z --oldest", "GET /v1/tasks?created_after=2026-01-02T00%3A00%3A00.0000000Z&order=oldest&limit=50", "", """{"tasks":[],"count":0}""", "No tasks." },
         { "task current scout", "GET /v1/tasks?state=running&agent=scout&limit=100", "", """{"tasks":[],"count":0}""", "No tasks." },
         { "backlog add port --tags a,b", "POST /v1/backlog", """{"description":"port","tags":["a","b"]}""", $$"""{"task_id":"{{Id}}","description":"port"}""", Id },
         { "backlog list", "GET /v1/backlog", "", $$"""{"backlog":[{"task_id":"{{Id}}","description":"port","tags":["a"]}],"count":1}""", "port" },
@@ -51,7 +64,9 @@ public sealed class EveryCommandTests
         { "backlog assign-all scout", "POST /v1/backlog/assign-all", """{"agent":"scout"}""", $$"""{"assigned":1,"tasks":["{{Id}}"]}""", "1 task assigned" },
         { $"backlog remove {Id}", $"DELETE /v1/backlog/{Id}", "", $$"""{"removed":true,"task_id":"{{Id}}"}""", "withdrawn" },
         { "send scout hello --query --urgent", "POST /v1/messages/send", """{"to":"scout","message":"hello","kind":"query","urgent":true}""", $$"""{"message_id":"{{Id}}","to_agent":"scout","urgent":true}""", "sent to scout" },
-        { "inbox scout", "GET /v1/agents/scout/inbox", "", $$"""{"agent":"scout","total":1,"urgent":0,"messages":[{"id":"{{Id}}","from":"ada","type":"query","summary":"which?"}]}""", "which?" },
+        { $"message show {Id}", $"GET /v1/messages/{Id}", "", Message, "rejected" },
+        { $"message remove {Id}", $"DELETE /v1/messages/{Id}", "", $$"""{"removed":true,"message_id":"{{Id}}"}""", "is removed" },
+        { "inbox scout", "GET /v1/agents/scout/inbox?limit=100", "", $$"""{"agent":"scout","total":1,"urgent":0,"messages":[{"id":"{{Id}}","from":"ada","type":"query","summary":"which?"}]}""", "which?" },
         { "recover --dry-run", "POST /v1/recover?dry_run=true", "", """{"checked":2,"recovered":1,"agents":["scout"],"leases":1,"dry_run":true}""", "would be recovered" },
         { "reclaim --to-backlog", "POST /v1/reclaim", """{"to_backlog":true}""", Reclaimed, "Backlog" },
         { "reclaim --from scout --to ranger -n", "POST /v1/reclaim?dry_run=true", """{"to":"ranger","from":"scout"}""", Reclaimed, "agent_terminal" },
@@ -102,6 +117,70 @@ public sealed class EveryCommandTests
         var terminal = new TestTerminal();
         Assert.Equal(0, await terminal.RunAsync(town, "limits", "remove", "disk", "--json"));
         Assert.Equal("""{"removed":true,"key":"disk"}""" + "\n", terminal.Out);
+    }
+
+    [Fact]
+    public async Task What_a_town_does_in_parts_is_asked_for_until_all_is_done_and_is_one_answer()
+    {
+        var calls = 0;
+        await using var town = await FakeTown.StartAsync(app => app.Map("/{**path}", () => FakeTown.Json(
+            Reclaimed.Replace("\"more\":false", ++calls < 3 ? "\"more\":true" : "\"more\":false", StringComparison.Ordinal))));
+        var terminal = new TestTerminal();
+        Assert.Equal(0, await terminal.RunAsync(town, "reclaim", "--to-backlog", "--json"));
+        var answer = JsonDocument.Parse(terminal.Out).RootElement;
+        Assert.Equal((3, 3, 3), (calls, answer.GetProperty("reclaimed").GetInt32(), answer.GetProperty("tasks").GetArrayLength()));
+        Assert.False(answer.GetProperty("more").GetBoolean());
+    }
+
+    [Theory]
+    [InlineData("reclaim --to-backlog --dry-run", "\"dry_run\":false", "\"dry_run\":true")]
+    [InlineData("reclaim", "Backlog", "Listed")]
+    [InlineData("reclaim --to-backlog", "\"reclaimed\":1", "\"reclaimed\":0")]
+    public async Task A_preview_and_a_call_that_did_nothing_are_not_repeated(string typed, string from, string to)
+    {
+        await using var town = await FakeTown.StartAsync(app => app.Map("/{**path}", () => FakeTown.Json(
+            Reclaimed.Replace("\"more\":false", "\"more\":true", StringComparison.Ordinal).Replace(from, to, StringComparison.Ordinal))));
+        var terminal = new TestTerminal();
+        Assert.Equal(0, await terminal.RunAsync(town, typed.Split(' ')));
+        Assert.Single(town.Asked);
+        Assert.Contains("there are more", terminal.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_inbox_is_read_over_its_pages_as_far_as_was_asked()
+    {
+        await using var town = await FakeTown.StartAsync(static app => app.MapGet("/v1/agents/{agent}/inbox", static (string? cursor) => FakeTown.Json(
+            $$"""{"agent":"scout","total":3,"urgent":0,"messages":[{"id":"{{Id}}","from":"ada","type":"query","summary":"which?"}],"count":1,"next_cursor":"{{cursor}}x"}""")));
+        var terminal = new TestTerminal();
+        Assert.Equal(0, await terminal.RunAsync(town, "inbox", "scout", "-n", "2", "--json"));
+        Assert.Equal(2, JsonDocument.Parse(terminal.Out).RootElement.GetProperty("inboxes")[0].GetProperty("messages").GetArrayLength());
+        Assert.Equal(["GET /v1/agents/scout/inbox?limit=2", "GET /v1/agents/scout/inbox?limit=1&cursor=x"], town.Asked);
+    }
+
+    [Fact]
+    public async Task A_blob_goes_there_and_back_byte_by_byte()
+    {
+        byte[]? kept = null;
+        await using var town = await FakeTown.StartAsync(app =>
+        {
+            app.MapPut("/v1/blobs/{sha256}", async (string sha256, HttpContext context) =>
+            {
+                Assert.Equal("application/octet-stream", context.Request.ContentType);
+                using var body = new MemoryStream();
+                await context.Request.Body.CopyToAsync(body);
+                kept = body.ToArray();
+                return FakeTown.Json($$"""{"sha256":"{{sha256}}","bytes":{{kept.Length}}}""", 201);
+            });
+            app.MapGet("/v1/blobs/{sha256}", () => Results.Bytes(kept!, "application/octet-stream"));
+        });
+        using var folder = new TemporaryFolder();
+        await File.WriteAllBytesAsync(Path.Combine(folder.Path, "in"), [0, 255, 10, 13, 27]);
+        var terminal = new TestTerminal { Folder = folder.Path };
+        Assert.Equal(0, await terminal.RunAsync(town, "blob", "put", "in"));
+        var name = terminal.Out.TrimEnd();
+        Assert.Equal(64, name.Length);
+        Assert.Equal(0, await terminal.RunAsync(town, "blob", "get", name, "-o", "out"));
+        Assert.Equal([0, 255, 10, 13, 27], await File.ReadAllBytesAsync(Path.Combine(folder.Path, "out")));
     }
 
     [Fact]

@@ -23,6 +23,26 @@ public sealed class VerifyTests
         Assert.Equal(Length, verified.GetProperty("checked").GetInt64());
     }
 
+    [Theory]
+    [InlineData("", true, true)]
+    [InlineData("", true, false)]
+    [InlineData("--json", true, false)]
+    [InlineData("", false, false)]
+    public async Task Long_work_shows_how_far_it_is_to_people_and_to_nobody_else(string option, bool isTerminal, bool coloured)
+    {
+        await using var town = await ServeAsync(Chain());
+        var terminal = new TestTerminal { IsTerminal = isTerminal };
+        if (!coloured)
+        {
+            terminal.Environment["NO_COLOR"] = "1";
+        }
+
+        Assert.Equal(0, await terminal.RunAsync(town, ["ledger", "verify", .. option.Split(' ', StringSplitOptions.RemoveEmptyEntries)]));
+        Assert.Equal(isTerminal && option.Length == 0, terminal.Error.Contains("verify 2,500 entries", StringComparison.Ordinal));
+        Assert.Equal(coloured, terminal.Error.Contains("\u001b[9", StringComparison.Ordinal) || terminal.Error.Contains("\u001b[3", StringComparison.Ordinal));
+        Assert.True(isTerminal && option.Length == 0 || terminal.Error.Length == 0, terminal.Error);
+    }
+
     public static TheoryData<string> Tamperings() => new("actor", "detail", "at", "agent", "hash", "no hash", "removed", "tail");
 
     [Theory]

@@ -22,7 +22,8 @@ public sealed class RefusalTests
             app.MapGet("/v1/tasks/{id}", () => FakeTown.Refusal(status, "some_code", "What happened, and what would be right.")));
         var terminal = new TestTerminal();
         Assert.Equal(exitCode, await terminal.RunAsync(town, "task", Documents.TaskId));
-        Assert.Equal("some_code: What happened, and what would be right.\n", terminal.Error);
+        var remedy = status == 401 ? " With tt: --api-key or TOWN_API_KEY." : "";
+        Assert.Equal($"some_code: What happened, and what would be right.{remedy}\n", terminal.Error);
         Assert.Empty(terminal.Out);
     }
 

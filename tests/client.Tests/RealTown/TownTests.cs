@@ -91,6 +91,41 @@ public sealed class TownTests(PostgresServer postgres, RedisServer redis) : ICla
     }
 
     [Fact]
+    public async Task Every_document_of_messages_and_blobs_is_understood()
+    {
+        var deadline = Deadline.Of(TimeSpan.FromSeconds(60));
+        await using var database = await postgres.CreateDatabaseAsync(deadline);
+        await using var service = await ServiceProcess.StartAsync("services/townhall", database.Settings(redis.Instance), deadline);
+        using var town = new TownClient(new TownClientOptions(service.Address));
+        await town.SpawnAsync(new("scout", "sh"), deadline);
+        Assert.Equal("reviewer", (await town.ChangeAgentAsync("scout", new AgentChange { RoleId = "reviewer" }, deadline)).RoleId);
+        Assert.Null((await town.ChangeAgentAsync("scout", new AgentChange { RoleId = "" }, deadline)).RoleId);
+
+        var first = await town.SendAsync(new("scout", "rejected: no tests", Kind: "ack", CorrelationId: "pr-12"), deadline);
+        var task = await town.SendAsync(new("scout", "echo hi"), deadline);
+        var page = await town.InboxPageAsync("scout", 1, null, deadline);
+        Assert.Equal((first.MessageId, 1), (Assert.Single(page.Messages).Id, page.Count));
+        Assert.Equal(task.MessageId, Assert.Single((await town.InboxPageAsync("scout", 1, page.NextCursor, deadline)).Messages).Id);
+        var whole = await town.MessageAsync(first.MessageId, deadline);
+        Assert.Equal(("ack", "rejected", "no tests", "pr-12"), (whole.Kind, whole.AckType, whole.Reason, whole.CorrelationId));
+        Assert.Equal("message_is_task", (await Refused(town.RemoveMessageAsync(task.MessageId, deadline))).Code);
+        Assert.True((await town.RemoveMessageAsync(first.MessageId, deadline)).Removed);
+        Assert.Equal("message_not_found", (await Refused(town.MessageAsync(first.MessageId, deadline))).Code);
+
+        Assert.Equal(task.TaskId, Assert.Single(await town.PendingTasksAsync(deadline).ToListAsync(deadline)).TaskId);
+        Assert.Empty((await town.StatusAsync(deep: true, deadline)).Deep!.Workers);
+        var longAgo = new DateTimeOffset(2001, 2, 3, 4, 5, 6, TimeSpan.FromHours(1));
+        Assert.Equal(task.TaskId, Assert.Single((await town.TaskPageAsync(new() { CreatedAfter = longAgo, OldestFirst = true }, deadline)).Tasks).TaskId);
+        Assert.Empty((await town.TaskPageAsync(
+            new() { CreatedBefore = longAgo, EndedAfter = longAgo, EndedBefore = longAgo.AddDays(1), RetryOf = task.TaskId }, deadline)).Tasks);
+
+        var stored = await town.StoreBlobAsync("hello"u8.ToArray(), deadline);
+        Assert.Equal(("2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824", 5), (stored.Sha256, stored.Bytes));
+        using var read = new StreamReader(await town.BlobAsync(stored.Sha256, deadline));
+        Assert.Equal("hello", await read.ReadToEndAsync(deadline));
+    }
+
+    [Fact]
     public async Task Every_document_of_keys_is_understood()
     {
         var deadline = Deadline.Of(TimeSpan.FromSeconds(60));
