@@ -20,8 +20,8 @@ internal static class ExplainCommand
         var screen = invocation.Screen.Answers;
         var ahead = told.Position > 0 ? $", {Looks.Number(told.Position)} ahead of it" : "";
         screen.MarkupLine(
-            $"{Looks.Sign(told.State, "●")} [bold]{told.TaskId}[/] {(told.Waiting ? "waits" : "is")} "
-            + $"({Looks.State(told.State)}) since {Looks.Instant(told.Since)}{ahead}");
+            $"{Looks.Sign(told.State, "●")} [bold]{told.TaskId}[/] "
+            + $"{(told.Waiting ? $"waits ({Looks.State(told.State)})" : $"is {Looks.State(told.State)}")} since {Looks.Instant(told.Since)}{ahead}");
         foreach (var reason in told.Reasons)
         {
             var since = reason.Since is { } from ? $" [grey](since {Looks.Instant(from)})[/]" : "";
