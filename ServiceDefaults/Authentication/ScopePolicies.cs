@@ -36,6 +36,8 @@ internal sealed class RefusalWriter(RefusalLog log) : IAuthorizationMiddlewareRe
         {
             var scope = policy.Requirements.OfType<ScopeRequirement>().First().Scope;
             log.Denied(context.Caller(), context, scope);
+            // RFC 6750, section 3.1: what would have been enough.
+            context.Response.Headers.WWWAuthenticate = $"Bearer realm=\"townhall\", error=\"insufficient_scope\", scope=\"{scope}\"";
             return AuthRefusals.InsufficientScope(scope).ExecuteAsync(context);
         }
 

@@ -8,8 +8,8 @@ public static class SqlFailures
 {
     private const int TriesMost = 3;
 
-    /// <summary>Runs a statement that is whole in itself again when it met the locks of others: nothing was done, and a circle is broken
-    /// by one of those in it. Three tries, then the conflict is the caller's.</summary>
+    /// <summary>Runs a statement that is whole in itself again when it was the one to give way in a circle of locks: nothing was done.
+    /// Three tries, then the conflict is the caller's.</summary>
     public static async Task<T> AgainAfterConflictAsync<T>(Func<Task<T>> statement)
     {
         for (var tried = 1; ; tried++)
@@ -18,9 +18,10 @@ public static class SqlFailures
             {
                 return await statement();
             }
-            catch (PostgresException conflict) when (conflict.IsConflict() && tried < TriesMost)
+            catch (PostgresException conflict) when (conflict.SqlState.StartsWith("40", StringComparison.Ordinal) && tried < TriesMost)
             {
-                // Who we met goes first now; no pause, because the server already let one of us wait.
+                // Who we met goes first now; no pause, because the server already let one of us wait. A lock that was waited for in
+                // vain is not waited for again: its holder is no circle, and callers have waited for seconds already.
             }
         }
     }

@@ -57,6 +57,13 @@ public static class Listeners
             mistakes.AddRange(Of(configuration).Where(static one => IsOpen(one.Address)).Select(static one =>
                 $"{one.Setting} binds {one.Address}, which others than this machine reach, and TOWN_AUTH_MODE is none: bind 127.0.0.1, or set TOWN_AUTH_MODE to api_key or oidc."));
         }
+
+        // The host would fail with a stack trace: no service but the edge has a certificate to serve.
+        if (!string.Equals(configuration["TOWN_TLS_ENABLED"], "true", StringComparison.OrdinalIgnoreCase))
+        {
+            mistakes.AddRange(Of(configuration).Where(one => one.Address.StartsWith("https:", StringComparison.OrdinalIgnoreCase) && (mode != AuthMode.None || !IsOpen(one.Address))).Select(static one =>
+                $"{one.Setting} binds {one.Address}, and TLS is served by the edge alone, with TOWN_TLS_ENABLED=true and its certificate: name an http address here."));
+        }
     }
 
     /// <summary>What is allowed on these listeners and should be thought about, each with its remedy; the same for every service.</summary>

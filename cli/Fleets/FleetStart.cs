@@ -6,7 +6,8 @@ namespace Townhall.Cli.Fleets;
 /// <summary>Makes what a plan needs: the agents that are not there yet, then its tasks.</summary>
 internal static class FleetStart
 {
-    /// <summary>All agents or none: a name that means another agent is found before anything is made.</summary>
+    /// <summary>A name that means another agent is found before anything is made. A town that is full refuses the first agent too many;
+    /// those made before stay, and the same command goes on from there once there is room.</summary>
     public static async Task<int> AgentsAsync(FleetPlan plan, TownClient town, CancellationToken cancellationToken)
     {
         var there = (await town.AgentsAsync(cancellationToken).ToListAsync(cancellationToken)).ToLookup(static agent => agent.Name, StringComparer.OrdinalIgnoreCase);

@@ -11,7 +11,7 @@ namespace Townhall.Cli.Status;
 /// <summary>The town's own document, with the tasks that have not ended where they were asked for.</summary>
 internal sealed record DetailedStatus(
     string Name, string Root, string? RedisUrl, long AgentCount, TownAgent[] Agents, TaskCounts Tasks, int Workers,
-    HeldSnapshot? OldestSnapshot, string? NextCursor,
+    HeldSnapshot? OldestSnapshot, string? NextCursor, string[] Troubles,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] DeepStatus? Deep,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] TaskSummary[]? OpenTasks);
 
@@ -36,7 +36,7 @@ internal static class StatusCommand
             : null;
         return new DetailedStatus(
             status.Name, status.Root, status.RedisUrl, status.AgentCount, status.Agents, status.Tasks, status.Workers,
-            status.OldestSnapshot, status.NextCursor, status.Deep, open?.Tasks);
+            status.OldestSnapshot, status.NextCursor, status.Troubles ?? [], status.Deep, open?.Tasks);
     }
 
     private static void Show(Invocation invocation, DetailedStatus status)
@@ -47,6 +47,11 @@ internal static class StatusCommand
         console.MarkupLine(status.Workers == 0
             ? "[grey]workers 0[/]"
             : $"[grey]workers[/] {Looks.Number(status.Workers)}");
+        foreach (var trouble in status.Troubles)
+        {
+            console.MarkupLine($"[red]![/] {Looks.Text(trouble)}");
+        }
+
         if (status.OldestSnapshot is { Alarm: true } held)
         {
             console.MarkupLine(

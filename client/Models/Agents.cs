@@ -8,7 +8,8 @@ public sealed record TownAgent(
     Guid Id, string Name, string? Nickname, string? RoleId, string Cli, string State, string Runtime, string TrustLevel,
     int MaxConcurrency, int Running, long TasksCompleted, long InboxLen, string? CurrentScope, DateTime CreatedAt, DateTime? LastActiveAt,
     Guid? ParentAgentId = null, string? SpawnMode = null, long RoundsCompleted = 0, long UrgentLen = 0, int MaxAttempts = 1,
-    double? TimeoutSecs = null, string Tenant = "default", int Weight = 1, bool Frozen = false);
+    double? TimeoutSecs = null, string Tenant = "default", int Weight = 1, bool Frozen = false,
+    string? Phase = null);
 
 /// <param name="NextCursor">What the next page is asked for with; null on the last.</param>
 public sealed record AgentPage(TownAgent[] Agents, int Count, string? NextCursor = null);

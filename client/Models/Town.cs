@@ -28,7 +28,8 @@ public sealed record DeepStatus(RunningTask[] Running, TownWorker[] Workers);
 /// <param name="Deep">Null where nobody asked for it.</param>
 public sealed record TownStatus(
     string Name, string Root, long AgentCount, TownAgent[] Agents, TaskCounts Tasks, int Workers, string? RedisUrl = null,
-    HeldSnapshot? OldestSnapshot = null, string? NextCursor = null, DeepStatus? Deep = null);
+    HeldSnapshot? OldestSnapshot = null, string? NextCursor = null, DeepStatus? Deep = null,
+    string[]? Troubles = null);
 
 public sealed record WorkerCounts(int Active, int Draining);
 

@@ -1,5 +1,4 @@
 using System.Text.RegularExpressions;
-using Townhall.Testing;
 
 namespace Townhall.Town.Tests;
 
@@ -15,7 +14,7 @@ public sealed partial class SecretTests(RunningTown town)
         var secrets = processes.SelectMany(static one => Passwords().Matches(Environment(one.Pid))).Select(static found => found.Groups[1].Value).Distinct().ToList();
         Assert.InRange(secrets.Count, 2, 20);
         Assert.All(secrets, static secret => Assert.InRange(secret.Length, 16, 200));
-        Assert.All(secrets, secret => Assert.Empty(processes.Where(one => CommandLine(one.Pid).Contains(secret, StringComparison.Ordinal))));
+        Assert.All(secrets, secret => Assert.DoesNotContain(processes, one => CommandLine(one.Pid).Contains(secret, StringComparison.Ordinal)));
     }
 
     private static string CommandLine(int pid) => Read(pid, "cmdline");

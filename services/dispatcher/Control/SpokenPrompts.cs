@@ -51,8 +51,6 @@ internal static class SpokenPrompts
             }
         }
 
-        await MessageTraces.DeliveredAsync(database, delivered, cancellationToken);
-
         for (var i = 0; i < leases.Count; i++)
         {
             if (messages.TryGetValue(leases[i].TaskId, out var text))
@@ -60,5 +58,7 @@ internal static class SpokenPrompts
                 leases[i] = leases[i] with { Description = leases[i].Description + text };
             }
         }
+
+        await MessageTraces.DeliveredAsync(database, delivered, cancellationToken);
     }
 }

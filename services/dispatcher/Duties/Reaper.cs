@@ -1,6 +1,5 @@
 using Npgsql;
 using Townhall.Dispatcher.Leases;
-using Townhall.ServiceDefaults.Problems;
 using Townhall.ServiceDefaults.Settings;
 
 namespace Townhall.Dispatcher.Duties;
@@ -35,9 +34,11 @@ internal sealed partial class Reaper(
     {
         if (leadership.Epoch is not { } epoch)
         {
+            _broken = false;
             return;
         }
 
+        var begun = false;
         try
         {
             if (_partitionsAt == 0 || clock.GetElapsedTime(_partitionsAt) > PartitionsEvery)
@@ -47,6 +48,7 @@ internal sealed partial class Reaper(
             }
 
             var allowed = await store.BeginAsync(epoch, _broken, cancellationToken);
+            begun = true;
             _broken = false;
             if (!allowed)
             {
@@ -79,8 +81,8 @@ internal sealed partial class Reaper(
         }
         catch (Exception failure) when (failure is NpgsqlException or TimeoutException)
         {
-            // Where we could not reach the database, no worker could renew through us either. A conflict is no outage.
-            _broken |= failure is not PostgresException answered || !(answered.IsConflict() || answered.IsOfARow());
+            // Where a turn cannot even begin, no worker could renew through us either. What fails later is the turn's own trouble.
+            _broken |= !begun;
             LogFailed(failure.Message);
         }
     }

@@ -42,7 +42,7 @@ internal sealed partial class ReaperStore(NpgsqlDataSource database, TownSetting
     internal static TimeSpan Gap(TownSettings town) => town.ReaperPeriod + (town.LeaseOf("") / 2);
 
     /// <summary>Offers tasks of leases that ran out again, or buries those whose workers were lost too often. A row that cannot be ended
-    /// is named in the log and holds up no other.</summary>
+    /// holds up no other.</summary>
     /// <returns>The agents whose tasks came back; as many as a bounded batch held.</returns>
     public async Task<IReadOnlyList<Guid>> ExpireAsync(CancellationToken cancellationToken)
     {

@@ -8,7 +8,6 @@ namespace Townhall.Dispatcher.Traces;
 /// <summary>Says in the trace of the call that sent a message which attempt it was given to. Only asked while traces are collected.</summary>
 internal static class MessageTraces
 {
-    /// <exception cref="NpgsqlException">The database failed.</exception>
     public static async Task DeliveredAsync(
         NpgsqlDataSource database, IReadOnlyList<(Guid Message, Lease To)> delivered, CancellationToken cancellationToken)
     {
@@ -17,7 +16,16 @@ internal static class MessageTraces
             return;
         }
 
-        var parents = await TraceParents.ReadAsync(database, [.. delivered.Select(static one => one.Message)], cancellationToken);
+        IReadOnlyDictionary<Guid, string> parents;
+        try
+        {
+            parents = await TraceParents.ReadAsync(database, [.. delivered.Select(static one => one.Message)], cancellationToken);
+        }
+        catch (Exception away) when (away is NpgsqlException or TimeoutException)
+        {
+            return;     // they are delivered, and without their traces they are as good
+        }
+
         foreach (var (message, to) in delivered)
         {
             var step = TaskTraces.Begin("message.deliver", ActivityKind.Consumer, parents.GetValueOrDefault(message), to.TaskId, to.Epoch);

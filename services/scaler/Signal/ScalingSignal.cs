@@ -24,7 +24,7 @@ internal sealed partial class ScalingSignal(
 
     /// <summary>From the beginning of a reading to the next one, in times of how long it took; <see cref="PeriodMost"/> at most.</summary>
     private const int PeriodTimes = 10;
-    private static readonly TimeSpan PeriodMost = TimeSpan.FromSeconds(4);
+    private static readonly TimeSpan PeriodMost = TimeSpan.FromSeconds(2.5);
 
     /// <summary>How long a count of agents is good for, for each of them; <see cref="CountFreshMost"/> at most.</summary>
     private static readonly TimeSpan CountFreshEach = TimeSpan.FromMilliseconds(1);
@@ -98,7 +98,8 @@ internal sealed partial class ScalingSignal(
         }
         catch (Exception away) when (away is NpgsqlException or OperationCanceledException or TimeoutException)
         {
-            // The caller finds the last reading too old and says 503.
+            // The caller finds the last reading too old and says 503. The next try comes as soon as any.
+            _period = TimeSpan.Zero;
             if (!_failing)
             {
                 _failing = true;

@@ -1,3 +1,4 @@
+using Npgsql;
 using Townhall.ServiceDefaults.Health;
 using Townhall.ServiceDefaults.Redis;
 
@@ -36,6 +37,7 @@ internal sealed record Standing(TimeSpan? RedisLatency, bool Stored, string? Red
 /// <summary>Looks at Postgres, Redis and the ledger at most once a second, however many ask: a flood of probes costs nothing.</summary>
 internal sealed class Readiness(RedisDoor redis, DatabaseReadiness database, Footing footing, TownStore store, TimeProvider clock)
 {
+    private static readonly TimeSpan AlarmDeadline = TimeSpan.FromSeconds(1);
     private readonly SharedReading<Standing> _shared = new(TimeSpan.FromSeconds(1), clock);
 
     /// <returns>What was found less than a second ago, or is found now.</returns>
@@ -45,6 +47,20 @@ internal sealed class Readiness(RedisDoor redis, DatabaseReadiness database, Foo
     {
         var ping = redis.PingAsync();
         var stored = await database.AskAsync();
-        return new(await ping, stored, footing.RedisFault, stored ? await store.LedgerAlarmAsync(CancellationToken.None) : null);
+        if (!stored)
+        {
+            return new(await ping, stored, footing.RedisFault, null);
+        }
+
+        using var bound = new CancellationTokenSource(AlarmDeadline, clock);
+        try
+        {
+            return new(await ping, stored, footing.RedisFault, await store.LedgerAlarmAsync(bound.Token));
+        }
+        catch (Exception away) when (away is NpgsqlException or OperationCanceledException or TimeoutException)
+        {
+            // It answered a moment ago and does not now.
+            return new(await ping, Stored: false, footing.RedisFault, null);
+        }
     }
 }

@@ -64,14 +64,25 @@ public sealed class SettingsTests
         var refused = Assert.Throws<SettingsException>(() => Read(new() { [setting] = address }));
         Assert.Contains("TOWN_AUTH_MODE", Assert.Single(refused.Mistakes), StringComparison.Ordinal);
 
-        Assert.Single(Read(new() { [setting] = address, ["TOWN_AUTH_MODE"] = "api_key" }).OpenListeners);
+        var tls = setting == "https_ports" ? "true" : "false";
+        Assert.Single(Read(new() { [setting] = address, ["TOWN_AUTH_MODE"] = "api_key", ["TOWN_TLS_ENABLED"] = tls }).OpenListeners);
+    }
+
+    [Theory]
+    [InlineData("urls", "https://127.0.0.1:8443", "none")]
+    [InlineData("https_ports", "8443", "api_key")]
+    [InlineData("Kestrel:Endpoints:any:Url", "https://+:8443", "api_key")]
+    public void An_address_that_names_TLS_where_nobody_serves_it_is_refused_and_not_a_crash(string setting, string address, string mode)
+    {
+        var refused = Assert.Throws<SettingsException>(() => Read(new() { [setting] = address, ["TOWN_AUTH_MODE"] = mode }));
+        Assert.Contains("TOWN_TLS_ENABLED", Assert.Single(refused.Mistakes), StringComparison.Ordinal);
     }
 
     [Theory]
     [InlineData("api_key", "urls", "http://0.0.0.0:8080", false, 2)]
     [InlineData("api_key", "http_ports", "8080;8081", false, 3)]
     [InlineData("api_key", "urls", "http://0.0.0.0:8080", true, 1)]
-    [InlineData("api_key", "urls", "https://0.0.0.0:8443", false, 1)]
+    [InlineData("api_key", "urls", "https://0.0.0.0:8443", true, 1)]
     [InlineData("api_key", "urls", "http://127.0.0.1:8080", false, 0)]
     [InlineData("oidc", "urls", "http://0.0.0.0:8080;http://127.0.0.1:8081", false, 1)]
     [InlineData("oidc", "urls", "http://0.0.0.0:8080", true, 0)]
@@ -82,6 +93,7 @@ public sealed class SettingsTests
         {
             [setting] = address,
             ["TOWN_AUTH_MODE"] = mode,
+            ["TOWN_TLS_ENABLED"] = tls ? "true" : "false",
             ["TOWN_AUTH_ISSUER"] = "https://issuer.example",
             ["TOWN_AUTH_AUDIENCE"] = "town",
         });

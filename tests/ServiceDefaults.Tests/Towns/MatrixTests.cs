@@ -247,6 +247,11 @@ public sealed class MatrixTests(PostgresServer postgres, RedisServer redis) : IC
             Assert.StartsWith("Bearer realm=", answer.Headers.WwwAuthenticate.ToString(), StringComparison.Ordinal);
         }
 
+        if (answer.StatusCode == System.Net.HttpStatusCode.Forbidden)
+        {
+            Assert.EndsWith($"scope=\"{operation.Scope}\"", answer.Headers.WwwAuthenticate.ToString(), StringComparison.Ordinal);
+        }
+
         if ((int)answer.StatusCode is 400 or 401 or 403)
         {
             using var problem = JsonDocument.Parse(await answer.Content.ReadAsStringAsync(_deadline));

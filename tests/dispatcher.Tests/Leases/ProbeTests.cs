@@ -62,13 +62,13 @@ public sealed partial class ProbeTests(PostgresServer postgres) : IClassFixture<
             """, deadline);
         var agents = (await database.ScalarAsync<Guid[]>("SELECT array_agg(id ORDER BY id) FROM agent", deadline))!;
         await PagesAsync(session, Accept(town, agents), deadline);
-        Assert.InRange(await PagesAsync(session, Accept(town, agents[..1]), deadline), 1, 120);
+        Assert.InRange(await PagesAsync(session, Accept(town, agents[^1..]), deadline), 1, 120);
         Assert.InRange(await PagesAsync(session, $"ready('{town}')", deadline), 1, 60 * Agents);
-        Assert.InRange(await PagesAsync(session, $"late('{town}')", deadline), 0, 20);
-        Assert.InRange(await PagesAsync(session, $"parked('{town}')", deadline), 0, 20);
+        Assert.InRange(await PagesAsync(session, $"late('{town}')", deadline), 0, 100);
+        Assert.InRange(await PagesAsync(session, $"parked('{town}')", deadline), 0, 100);
 
         Assert.InRange(await PagesAsync(session, Claim("agents", worker, town, agents[..Claimed]), deadline), Claimed, 60 * Claimed);
-        var rest = (await database.ScalarAsync<Guid[]>($"SELECT array_agg(id) FROM (SELECT id FROM task WHERE state = 'assigned' ORDER BY id DESC LIMIT {Claimed}) t", deadline))!;
+        var rest = (await database.ScalarAsync<Guid[]>($"SELECT array_agg(id) FROM (SELECT id FROM task t WHERE state = 'assigned' AND NOT EXISTS (SELECT FROM task o WHERE o.agent_id = t.agent_id AND o.id < t.id) ORDER BY id DESC LIMIT {Claimed}) t", deadline))!;
         Assert.InRange(await PagesAsync(session, Claim("tasks", worker, town, rest), deadline), Claimed, 60 * Claimed);
         Assert.Equal(2L * Claimed, await database.ScalarAsync<long>("SELECT count(*) FROM task WHERE state = 'running'", deadline));
     }
