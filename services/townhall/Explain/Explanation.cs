@@ -168,7 +168,7 @@ internal static class Explanations
         if (facts.Position > 0)
         {
             var many = facts.Position >= ExplainStore.PositionMost ? "At least " : "";
-            yield return new("behind_others", Text($"{many}{facts.Position} tasks of its agent start before it."),
+            yield return new("behind_others", Text($"{many}{facts.Position} {(facts.Position == 1 ? "task of its agent starts" : "tasks of its agent start")} before it."),
                 facts.AvailableAt < facts.Now ? facts.AvailableAt : null, "They have started.");
         }
     }
