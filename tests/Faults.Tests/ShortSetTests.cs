@@ -26,7 +26,10 @@ public sealed class ShortSetTests
     [MemberData(nameof(Rows))]
     public async Task A_fault_of_the_matrix_loses_and_doubles_nothing(int row, string fault)
     {
-        var outcome = await Runner.RunAsync(Matrix.Of(row), Seed);
+        var outcome = await Runner.RunAsync(Matrix.Of(row), SeedOf(row));
         Assert.True(outcome.Passed, $"{fault}\n{outcome.Text}");
     }
+
+    /// <summary>What happens to Redis matters most with the queue over its stream, which every third seed has: 2, 5, 8.</summary>
+    private static int SeedOf(int row) => row is >= 15 and <= 23 && Seed == 1 ? 2 : Seed;
 }

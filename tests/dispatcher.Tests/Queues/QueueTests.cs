@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging.Abstractions;
 using StackExchange.Redis;
+using Townhall.Contracts.Workers;
 using Townhall.Dispatcher.Queues;
 using Townhall.ServiceDefaults.Redis;
 using Townhall.Testing;
@@ -81,6 +82,88 @@ public abstract class QueueTests(PostgresServer postgres)
 
             await database.ExecuteAsync($"UPDATE agent SET control = 'active' WHERE id = '{paused}'", deadline);
             await town.DrainAsync(worker, first.AgentId == paused ? 4 : 5, deadline);
+            await town.Seed.HoldsAsync(deadline);
+        });
+    }
+
+    [Fact]
+    public async Task A_rate_and_the_limit_of_the_town_hold_whatever_is_kept_ready()
+    {
+        await RunAsync(async (town, database, deadline) =>
+        {
+            await database.ExecuteAsync($"""
+                INSERT INTO limit_key (town, key, max_concurrency, rate_per_minute, burst, tokens, configured)
+                VALUES ('{database.Town}', 'llm', NULL, 0.001, 2, 2, true), ('{database.Town}', 'town', 3, NULL, 1, 1, true)
+                """, deadline);
+            var agent = await town.Seed.AgentAsync("a", deadline, concurrency: 16);
+            var slow = await town.Seed.TasksAsync(agent, 6, deadline, rateKey: "llm");
+            await town.Seed.TasksAsync(agent, 6, deadline);
+            var worker = await town.Seed.WorkerAsync(deadline);
+            var running = new List<Lease>();
+            while (running.Count < 3)
+            {
+                running.AddRange(await town.TurnAsync(worker, 8, deadline));
+            }
+
+            for (var i = 0; i < 5; i++)
+            {
+                Assert.Empty(await town.TurnAsync(worker, 8, deadline));
+            }
+
+            Assert.Equal(3, running.Count);
+            await town.Seed.HoldsAsync(deadline);
+            await town.Seed.Settling.SettleAsync([.. running.Select(lease => Seed.End(worker, lease))], deadline);
+            await town.DrainAsync(worker, 8, deadline);
+            for (var i = 0; i < 5; i++)
+            {
+                Assert.Empty(await town.TurnAsync(worker, 8, deadline));
+            }
+
+            Assert.Equal(2, town.Given.Count(slow.Contains));
+        });
+    }
+
+    [Fact]
+    public async Task What_passes_its_deadline_while_it_is_kept_ready_never_starts()
+    {
+        await RunAsync(async (town, database, deadline) =>
+        {
+            var agent = await town.Seed.AgentAsync("a", deadline, concurrency: 4);
+            await town.Seed.TasksAsync(agent, 4, deadline, endsBy: TimeProvider.System.GetUtcNow().UtcDateTime.AddHours(1));
+            var worker = await town.Seed.WorkerAsync(deadline);
+            Assert.Single(await town.TurnAsync(worker, 1, deadline));
+            await database.ExecuteAsync("UPDATE task SET deadline = now() - interval '1 s' WHERE state = 'assigned'", deadline);
+            for (var i = 0; i < 5; i++)
+            {
+                Assert.Empty(await town.TurnAsync(worker, 8, deadline));
+            }
+
+            await town.Seed.HoldsAsync(deadline);
+        });
+    }
+
+    [Fact]
+    public async Task A_last_chance_is_given_alone()
+    {
+        await RunAsync(async (town, database, deadline) =>
+        {
+            await town.Seed.TasksAsync(await town.Seed.AgentAsync("a", deadline, concurrency: 8), 3, deadline);
+            await database.ExecuteAsync("UPDATE task SET crashes = 2", deadline);
+            var worker = await town.Seed.WorkerAsync(deadline);
+            for (var given = 1; given <= 3; given++)
+            {
+                IReadOnlyList<Lease> leases = [];
+                while (leases.Count == 0)
+                {
+                    deadline.ThrowIfCancellationRequested();
+                    leases = await town.TurnAsync(worker, 8, deadline);
+                }
+
+                Assert.True(Assert.Single(leases).Alone);
+                Assert.Empty(await town.TurnAsync(worker, 8, deadline));
+                await town.Seed.Settling.SettleAsync([Seed.End(worker, leases[0])], deadline);
+            }
+
             await town.Seed.HoldsAsync(deadline);
         });
     }
