@@ -18,13 +18,19 @@ Console.WriteLine($"operations: {string.Join(", ", report.Operations.Select(stat
 Console.WriteLine($"{report.Refused} of the mutated bodies break their schema; each must be refused");
 var raw = await MalformedRun.RunAsync(town, seed, malformed, deadline);
 Console.WriteLine($"{raw.Sent} malformed requests over raw sockets: {string.Join(", ", raw.Answers.Select(static one => $"{one.Key} × {one.Value}"))}");
+var grown = new List<string>();
 foreach (var service in town.Services)
 {
     var (was, now) = (before[service.Process.Name] / 1e6, FuzzTown.ResidentBytes(service) / 1e6);
     Console.WriteLine(FormattableString.Invariant($"{service.Process.Name}: {was:0} MB resident before, {now:0} MB after ({(now / was) - 1:+0%;-0%})"));
+    // Below some thousand requests a heap that finds its size is all one would measure.
+    if (mutated >= 10_000 && now > was * 1.1)
+    {
+        grown.Add(FormattableString.Invariant($"{service.Process.Name} holds {now:0} MB after, {was:0} MB before: more than a tenth more"));
+    }
 }
 
-string[] failures = [.. report.Failures, .. raw.Failures];
+string[] failures = [.. report.Failures, .. raw.Failures, .. grown];
 Console.WriteLine($"{failures.Length} failures");
 foreach (var failure in failures)
 {

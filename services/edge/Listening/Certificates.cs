@@ -68,7 +68,7 @@ internal sealed partial class Certificates : BackgroundService
     }
 
     /// <summary>What is wrong with the authorities of client certificates; null when nothing is.</summary>
-    public static string? AuthoritiesFault(string caFile)
+    public static string? AuthoritiesFault(string caFile, TimeProvider clock)
     {
         if (Missing("TOWN_MTLS_CA_FILE", caFile) is { } missing)
         {
@@ -79,7 +79,16 @@ internal sealed partial class Certificates : BackgroundService
         {
             var authorities = new X509Certificate2Collection();
             authorities.ImportFromPemFile(caFile);
-            return authorities.Count > 0 ? null : $"TOWN_MTLS_CA_FILE ({caFile}) holds no PEM certificate.";
+            if (authorities.Count == 0)
+            {
+                return $"TOWN_MTLS_CA_FILE ({caFile}) holds no PEM certificate.";
+            }
+
+            // One that is valid is enough: the others may be on their way out, or in.
+            var last = authorities.Max(static one => one.NotAfter.ToUniversalTime());
+            return last <= clock.GetUtcNow().UtcDateTime
+                ? $"TOWN_MTLS_CA_FILE ({caFile}) holds no certificate that is still valid, the last one expired at {last:u}, so no client could connect; put a current authority there."
+                : null;
         }
         catch (Exception failure) when (Unreadable(failure))
         {
@@ -112,7 +121,7 @@ internal sealed partial class Certificates : BackgroundService
             return;
         }
 
-        if ((Fault(_settings.CertFile, _settings.KeyFile, _clock) ?? (_settings.AskClients ? AuthoritiesFault(_settings.CaFile) : null)) is { } fault)
+        if ((Fault(_settings.CertFile, _settings.KeyFile, _clock) ?? (_settings.AskClients ? AuthoritiesFault(_settings.CaFile, _clock) : null)) is { } fault)
         {
             _refused = print;
             LogRefused(fault);

@@ -102,7 +102,7 @@ internal sealed record EdgeSettings
         {
             mistakes.Add("TOWN_MTLS_ENABLED needs TOWN_MTLS_CA_FILE, the authorities that sign clients' certificates.");
         }
-        else if (AskClients && Certificates.AuthoritiesFault(CaFile) is { } wrong)
+        else if (AskClients && Certificates.AuthoritiesFault(CaFile, clock) is { } wrong)
         {
             mistakes.Add(wrong);
         }

@@ -50,6 +50,7 @@ public sealed class StartTests : IDisposable
         Assert.Contains("valid from", await TlsAsync(early, earlyKey), StringComparison.Ordinal);
         Assert.Contains("TOWN_TLS_CERT_FILE", await TlsAsync(text, key), StringComparison.Ordinal);
         Assert.Contains("TOWN_MTLS_CA_FILE", await TlsAsync(cert, key, text), StringComparison.Ordinal);
+        Assert.Contains("still valid", await TlsAsync(cert, key, late), StringComparison.Ordinal);
     }
 
     [Fact]
