@@ -167,7 +167,7 @@ internal static class Killed
             var agents = await town.AgentsAsync(4, deadline);
             await using var load = Load.Start(town, run, agents, clients: 4, TimeSpan.FromMilliseconds(80), deadline);
             await Eventually.Holds(() => run.History.Calls.Count(static call => call.Ending == Ending.Ok) > 20, deadline, "calls to succeed");
-            await Scenario.LastAsync(run.Random.NextDouble(), deadline);
+            await Scenario.LastAsync(1.1 + run.Random.NextDouble(), deadline);
             using (run.History.FaultWindow(Aftermath))
             {
                 Part[] parts = [town.Townhall, .. town.Dispatchers, .. town.Workers];

@@ -91,7 +91,7 @@ internal static class Networks
         }
 
         await using var load = Load.Start(town, run, agents, clients: 2, TimeSpan.FromMilliseconds(200), deadline);
-        await Scenario.LastAsync(run.Random.NextDouble(), deadline);
+        await Scenario.LastAsync(1.1 + run.Random.NextDouble(), deadline);
         using (run.History.FaultWindow(Aftermath))
         {
             Array.ForEach(directions, static direction => direction.Held = true);

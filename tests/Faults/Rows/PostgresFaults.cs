@@ -59,7 +59,7 @@ internal static class PostgresFaults
             await using var load = Load.Start(town, run, agents, clients: 4, TimeSpan.FromMilliseconds(80), deadline);
             await Testing.Eventually.Holds(
                 () => run.History.Calls.Count(static call => call.Ending == Ending.Ok) > 20, deadline, "calls to succeed");
-            await Scenario.LastAsync(0.6 + run.Random.NextDouble(), deadline);
+            await Scenario.LastAsync(1.1 + run.Random.NextDouble(), deadline);
             await fault(town);
             var recovery = await Scenario.TakesWorkAsync(town, run, agents[0], deadline);
             await Scenario.RecoveredAsync(town, run, deadline);

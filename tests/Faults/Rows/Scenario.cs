@@ -54,9 +54,10 @@ public sealed record Scenario(
             return;
         }
 
-        // Who had just begun before the fault tells nothing about what is usual.
+        // Who had just begun before the fault tells nothing about what is usual: of callers with a pace, the first call of each counts
+        // too much in a span that is shorter than the one looked at afterwards, and would ask for more than they ever make.
         var before = run.History.Rate(Math.Max(first.Invoked, from - (2 * Span)), from);
-        if (from - first.Invoked < Span / 2 || before < 5)
+        if (from - first.Invoked < Span || before < 5)
         {
             return;
         }
