@@ -34,7 +34,7 @@ public sealed partial class ReadmeTests(RunningTown town)
             }
 
             var (language, shown) = blocks[i + 1];
-            if (language == "json" || shown.StartsWith("id: ", StringComparison.Ordinal))
+            if (language == "json" || shown.StartsWith("retry: ", StringComparison.Ordinal))
             {
                 Assert.All(Keys().Matches(shown).Select(static key => key.Value), key => Assert.Contains(key, answer, StringComparison.Ordinal));
             }

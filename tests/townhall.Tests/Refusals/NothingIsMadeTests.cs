@@ -19,6 +19,8 @@ public sealed class NothingIsMadeTests(PostgresServer postgres, RedisServer redi
         "database_unavailable", "deadline_exceeded", "overloaded", "internal_error",
         // Asks for 100,000 tasks, or 16 notes of 16 KiB, or bytes: BulkTests, SteeringTests and EntityTagTests count rows there.
         "bulk_too_large", "steering_full", "blob_hash_mismatch",
+        // A low ceiling, and keys that are bound: CeilingTests and BoundKeyTests.
+        "too_many_agents", "bound_to_agent",
         // Here everybody may speak as anybody: SenderTests.
         "sender_not_yours", "message_not_found", "message_is_task",
     ];
