@@ -34,7 +34,7 @@ internal sealed partial class Reaper(
     {
         if (leadership.Epoch is not { } epoch)
         {
-            _broken = false;
+            // What could not begin stays remembered: an outage that also costs the leadership is still an outage.
             return;
         }
 
